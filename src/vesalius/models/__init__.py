@@ -1,0 +1,1 @@
+"""Models by name. Family files are loaded on use; this page and `cards` import no torch."""
