@@ -88,6 +88,10 @@ class GenerativeModel(Protocol):
 
     def answer(self, encoded: Any, questions: Sequence[Question], sampling: Sampling | Sequence[Sampling] = GREEDY) -> list[Answer]: ...  # noqa: ANN401
 
+    def ask(self, asks: Sequence[tuple[Any, Question, Sampling]]) -> list[Answer]:
+        """Questions about any number of encoded images (the study, its controls) in as few passes as possible, in their order."""
+        ...
+
     def score(self, encoded: Any, question: Question, options: Sequence[str]) -> NDArray[np.float64]:  # noqa: ANN401
         """Log-probabilities (natural) of each option as the whole answer; shape (options,)."""
         ...

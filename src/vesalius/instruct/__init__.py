@@ -1,0 +1,1 @@
+"""Questions and answers in words: rewordings, templates, the audit of both."""
