@@ -1,22 +1,18 @@
 """A run killed anywhere and continued is the run that was never killed, bit for bit."""
 
-import os
+import multiprocessing
 import random
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
-from tests.invariant.tiny_training import LOSS, Tiny, accuracy, shuffled, stage
+from tests.invariant.tiny_training import LOSS, Tiny, accuracy, shuffled, stage, train
 from vesalius.errors import InterruptedWork
 from vesalius.train.checkpoint import Checkpoints
 from vesalius.train.curve import Step, read
 from vesalius.train.loop import fit
 
-ROOT = Path(__file__).parents[2]
 STEPS = 23
 
 
@@ -37,22 +33,30 @@ def _tensors(folder):
     return state.finished, state.weights
 
 
-def _process(folder, kill_at):
-    command = [sys.executable, "-m", "tests.invariant.tiny_training", str(folder), str(STEPS), kill_at]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120)
+@pytest.fixture(scope="module")
+def processes():
+    """Fresh processes with torch already loaded: they are forked from a clean server that loads it once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.invariant.tiny_training", "torch._dynamo"])
+    return context
 
 
-def test_killed_processes_continue_bit_for_bit(tmp_path):
-    """Four processes for one run: killed after random steps and while a checkpoint is written."""
-    assert _process(tmp_path / "whole", "never").returncode == 0
+def _process(processes, folder, kill_at):
+    child = processes.Process(target=train, args=(folder, STEPS, kill_at))
+    child.start()
+    child.join(300)
+    return child.exitcode
+
+
+def test_killed_processes_continue_bit_for_bit(tmp_path, processes):
+    """One run in four processes, killed after random steps and while a checkpoint is written, against one that nothing happened to."""
+    assert _process(processes, tmp_path / "whole", "never") == 0
     first = random.randint(1, STEPS // 2)
     second = random.randint(first + 1, STEPS - 1)
+    # the kill in the middle meets the first checkpoint that is written after the resume
     for kill_at in (str(first), "write:1", str(second)):
-        ended = _process(tmp_path / "killed", kill_at)
-        # the second kill meets the first checkpoint written after the resume
-        assert ended.returncode == -signal.SIGKILL, (kill_at, ended.stderr)
-    ended = _process(tmp_path / "killed", "never")
-    assert ended.returncode == 0, ended.stderr
+        assert _process(processes, tmp_path / "killed", kill_at) == -signal.SIGKILL, kill_at
+    assert _process(processes, tmp_path / "killed", "never") == 0
 
     whole, killed = read(tmp_path / "whole" / "curve.jsonl"), read(tmp_path / "killed" / "curve.jsonl")
     assert _story(whole) == _story(killed), f"killed after steps {first} and {second}"
@@ -80,9 +84,15 @@ def _train(folder, *, stop_at=None, state=None, module=None, **changes):
     return records, module
 
 
-@pytest.mark.parametrize("stop_at", range(1, STEPS + 1))
-def test_every_step_is_a_place_to_stop(tmp_path, stop_at):
-    whole, module = _train(tmp_path / "whole")
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return _train(tmp_path_factory.mktemp("whole"))
+
+
+# before the first checkpoint, on one, after one, on an evaluation, at the end of an epoch (5), at the end of the stage
+@pytest.mark.parametrize("stop_at", [1, 3, 4, 8, 10, 11, 23])
+def test_every_step_is_a_place_to_stop(tmp_path, undisturbed, stop_at):
+    whole, module = undisturbed
     before, _ = _train(tmp_path / "cut", stop_at=stop_at)
     state = Checkpoints(tmp_path / "cut").latest()
     after, continued = _train(tmp_path / "cut", state=state)
@@ -93,8 +103,8 @@ def test_every_step_is_a_place_to_stop(tmp_path, stop_at):
     assert all(torch.equal(a, b) for a, b in zip(module.state_dict().values(), continued.state_dict().values(), strict=True))
 
 
-def test_a_signal_saves_the_very_step_and_the_rest_is_the_same(tmp_path):
-    whole, _ = _train(tmp_path / "whole")
+def test_a_signal_saves_the_very_step_and_the_rest_is_the_same(tmp_path, undisturbed):
+    whole, _ = undisturbed
     records = []
 
     def on_step(step):

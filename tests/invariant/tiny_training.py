@@ -1,15 +1,11 @@
 """A model of tower, projector and head small enough to train in milliseconds, with everything that makes training hard to repeat: dropout, running
 statistics, a tied weight, an adapter; and data and losses for it.
-
-Run as a program it trains one stage, for tests that kill it: FOLDER STEPS KILL_AT, where KILL_AT is a step, `write:N` (while the Nth checkpoint is
-being written) or `never`.
 """
 
 import dataclasses
 import functools
 import os
 import signal
-import sys
 from pathlib import Path
 
 import torch
@@ -101,7 +97,11 @@ def stage(**changes):
     return Stage(**{**settings, **changes})
 
 
-def _main(folder, steps, kill_at):
+def train(folder, steps, kill_at):
+    """One stage, from the newest checkpoint in the folder if there is one.
+
+    kill_at: a step, `write:N` (while the Nth checkpoint of this process is being written) or `never`.
+    """
     torch.set_num_threads(1)
     folder = Path(folder)
     kind, _, number = kill_at.rpartition(":")
@@ -118,7 +118,7 @@ def _main(folder, steps, kill_at):
 
     with Log(folder / "curve.jsonl") as log:
         fit(
-            stage(steps=int(steps)), Tiny(), shuffled(), LOSS, accuracy, kept.latest(), checkpoints=kept, on_step=on_step, on_evaluation=log.write, seed=11,
+            stage(steps=steps), Tiny(), shuffled(), LOSS, accuracy, kept.latest(), checkpoints=kept, on_step=on_step, on_evaluation=log.write, seed=11,
         )  # fmt: skip
 
 
@@ -127,7 +127,3 @@ def _kill_on_call(calls, number, real, folder):
     if calls[0] == number:
         os.kill(os.getpid(), signal.SIGKILL)
     real(folder)
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

@@ -32,7 +32,7 @@ TABLE = Table(
 )
 
 
-class DataCorrupt(UserError):
+class DataFormatError(UserError):
     """A file of a data set is there but does not hold what it should."""
 
 
@@ -226,14 +226,14 @@ def read_json(path: Path, card: DataCard) -> list[dict[str, Any]]:
     """A JSON file that holds a list of records.
 
     Raises:
-        DataMissing: no such file. DataCorrupt: not JSON, or not a list of records.
+        DataMissing: no such file. DataFormatError: not JSON, or not a list of records.
     """
     try:
         rows = json.loads(_text(path, card))
     except ValueError as error:
-        raise DataCorrupt(f"{path}: is not valid JSON ({error})", remedy=card.how_to_obtain) from error
+        raise DataFormatError(f"{path}: is not valid JSON ({error})", remedy=card.how_to_obtain) from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DataCorrupt(f"{path}: does not hold a list of records", remedy=card.how_to_obtain)
+        raise DataFormatError(f"{path}: does not hold a list of records", remedy=card.how_to_obtain)
     return rows
 
 
@@ -241,12 +241,12 @@ def read_csv(path: Path, card: DataCard, *, delimiter: str = ",", needs: Iterabl
     """A table with a header line as one mapping a row.
 
     Raises:
-        DataMissing: no such file. DataCorrupt: a needed column is absent.
+        DataMissing: no such file. DataFormatError: a needed column is absent.
     """
     rows = list(csv.DictReader(_text(path, card).splitlines(), delimiter=delimiter))
     absent = [name for name in needs if not rows or name not in rows[0]]
     if absent:
-        raise DataCorrupt(f"{path}: has no column {absent[0]!r}", remedy=card.how_to_obtain)
+        raise DataFormatError(f"{path}: has no column {absent[0]!r}", remedy=card.how_to_obtain)
     return rows
 
 
@@ -256,7 +256,7 @@ def _text(path: Path, card: DataCard) -> str:
     except OSError as error:
         raise DataMissing(f"{path}: cannot be read ({error.strerror})", remedy=card.how_to_obtain) from error
     except UnicodeDecodeError as error:
-        raise DataCorrupt(f"{path}: is not UTF-8 text", remedy=card.how_to_obtain) from error
+        raise DataFormatError(f"{path}: is not UTF-8 text", remedy=card.how_to_obtain) from error
 
 
 def check(root: Path, name: str) -> DataCheck:

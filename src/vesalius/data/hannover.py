@@ -15,6 +15,7 @@ from types import MappingProxyType
 from vesalius.data import base, splits
 from vesalius.domain.exchange import Exchange, Question, Split
 from vesalius.domain.study import Sex
+from vesalius.errors import UserError
 
 DEVELOPMENT_SHARE = 0.11  # of the patients
 TEST_SHARE = 0.20
@@ -41,7 +42,10 @@ CARD = base.DataCard(
     how_to_obtain=_HOW,
     citation="Winther et al., COVID-19 Image Repository, figshare 2020, doi:10.6084/m9.figshare.12275009",
     url="https://doi.org/10.6084/m9.figshare.12275009",
-    caveats=("Every patient has COVID-19: nothing can be learned here about who has it.", "No findings and no reports are given; ages are empty in these tables."),
+    caveats=(
+        "Every patient has COVID-19: nothing can be learned here about who has it.",
+        "No findings and no reports are given; ages are empty in these tables.",
+    ),
 )
 
 
@@ -75,7 +79,7 @@ class Hannover(base.Published):
         """One question on the view for each film of one part.
 
         Raises:
-            DataMissing: files are absent. DataCorrupt: the table does not hold this set. UnknownName: no such protocol.
+            DataMissing: files are absent. DataFormatError: the table does not hold this set. UnknownName: no such protocol.
         """
         CARD.protocol(protocol)
         return tuple(_exchange(film) for film in self.films(root) if film.split == split)
@@ -84,7 +88,7 @@ class Hannover(base.Published):
         """All films by patient and day; films without a day come last.
 
         Raises:
-            DataMissing, DataCorrupt: as `exchanges`.
+            DataMissing, DataFormatError: as `exchanges`.
         """
         path = base.folder(root, CARD) / "data.csv"
         return _films(path, path.stat().st_mtime_ns if path.is_file() else 0)
@@ -100,9 +104,10 @@ class Hannover(base.Published):
     def files(self, root: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
         """The table; the films that it names."""
         table = root / CARD.folder / "data.csv"
-        if not table.is_file():
+        try:
+            return (table,), tuple(sorted(root / film.image for film in self.films(root)))
+        except UserError:  # the check goes on to say what is wrong with the table
             return (table,), tuple(sorted((root / CARD.folder / "images").glob("*.jpg")))
-        return (table,), tuple(sorted(root / film.image for film in self.films(root)))
 
 
 @functools.lru_cache(maxsize=2)
@@ -111,7 +116,7 @@ def _films(path: Path, stamp: int) -> tuple[Film, ...]:  # noqa: ARG001 - a chan
     try:
         films = [_film(row) for row in rows]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise base.DataCorrupt(f"{path}: does not hold this set ({type(error).__name__}: {error})", remedy=_HOW) from error
+        raise base.DataFormatError(f"{path}: does not hold this set ({type(error).__name__}: {error})", remedy=_HOW) from error
     return tuple(sorted(films, key=lambda film: (film.patient, film.day is None, film.day or 0.0, film.id)))
 
 

@@ -16,6 +16,7 @@ from vesalius.data import base, splits
 from vesalius.domain.exchange import Exchange, Question, Split
 from vesalius.domain.finding import Region
 from vesalius.domain.study import Sex
+from vesalius.errors import UserError
 
 DEVELOPMENT_SHARE = 0.11  # of the patients
 TEST_SHARE = 0.20
@@ -120,7 +121,7 @@ class NihCxr(base.Published):
         """Sixteen questions for each film of one part; `tags["finding"]` selects ("Pneumonia", ..., "normal", "view").
 
         Raises:
-            DataMissing: files are absent. DataCorrupt: a file does not hold this set. UnknownName: no such protocol.
+            DataMissing: files are absent. DataFormatError: a file does not hold this set. UnknownName: no such protocol.
         """
         CARD.protocol(protocol)
         return tuple(exchange for film in self.films(root) if film.split == split for exchange in _questions(film))
@@ -129,7 +130,7 @@ class NihCxr(base.Published):
         """All films, by patient and follow-up.
 
         Raises:
-            DataMissing, DataCorrupt: as `exchanges`.
+            DataMissing, DataFormatError: as `exchanges`.
         """
         home = base.folder(root, CARD)
         paths = (home / "metadata.csv", home / "bbox_1024px.csv")
@@ -139,9 +140,10 @@ class NihCxr(base.Published):
         """Two tables; the films that the first names."""
         home = root / CARD.folder
         tables = (home / "metadata.csv", home / "bbox_1024px.csv")
-        if not all(path.is_file() for path in tables):
+        try:
+            return tables, tuple(sorted(root / film.image for film in self.films(root)))
+        except UserError:  # the check goes on to say what is wrong with the tables
             return tables, tuple(sorted((home / "images").glob("*.jpg")))
-        return tables, tuple(sorted(root / film.image for film in self.films(root)))
 
 
 @functools.lru_cache(maxsize=2)
@@ -152,7 +154,7 @@ def _films(metadata: Path, boxes: Path, stamp: tuple[int, ...]) -> tuple[Film, .
         regions = _regions(boxes)
         films = [_film(row, regions.get(row["Image Index"], ())) for row in rows]
     except (KeyError, TypeError, ValueError) as error:
-        raise base.DataCorrupt(f"{metadata.parent}: the tables do not hold this set ({type(error).__name__}: {error})", remedy=_HOW) from error
+        raise base.DataFormatError(f"{metadata.parent}: the tables do not hold this set ({type(error).__name__}: {error})", remedy=_HOW) from error
     return tuple(sorted(films, key=lambda film: (film.patient, film.follow_up)))
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from vesalius.data import base, splits
 from vesalius.domain.exchange import Exchange, Question, Split
 from vesalius.domain.finding import Region
+from vesalius.errors import UserError
 
 DEVELOPMENT_SHARE = 0.11  # of the training images
 _SALT = "slake"
@@ -58,8 +59,8 @@ CARD = base.DataCard(
     citation="Liu et al., SLAKE: a semantically-labeled knowledge-enhanced dataset for medical visual question answering, ISBI 2021, arXiv 2102.09542",
     url="https://www.med-vqa.com/slake/",
     caveats=(
-        "English and Chinese are split separately: 64 test images have Chinese training rows and 66 training images Chinese validation rows; only English is read.",
-        "The published English test part (96 images) is not used, so numbers here are on the validation part.",
+        "English and Chinese are split separately, and 64 of our test images have Chinese training rows: only English rows are read.",
+        "The published English test part (96 images) is not used, so numbers here are on the validation part and published ones are not on the same rows.",
         "One training row has no answer and is left out.",
         "No patient identity is given: slices of one volume may lie on both sides of a split by image.",
     ),
@@ -104,7 +105,7 @@ class Slake(base.Published):
         """English rows of one part, in the order of the files.
 
         Raises:
-            DataMissing: files are absent. DataCorrupt: a file does not hold SLAKE. UnknownName: no such protocol.
+            DataMissing: files are absent. DataFormatError: a file does not hold SLAKE. UnknownName: no such protocol.
         """
         CARD.protocol(protocol)
         return tuple(_exchange(row, split) for row, place in _read(root) if place == split)
@@ -114,16 +115,17 @@ class Slake(base.Published):
         home = root / CARD.folder
         graph = tuple(home / "KG" / name for name in _GRAPH)
         tables = (home / "train.json", home / "validate.json")
-        if not all(path.is_file() for path in tables):
-            return (*tables, *graph), tuple(sorted((home / "imgs").glob("*/source.jpg")))
-        images = sorted({home / "imgs" / row["img_name"] for row, _ in _read(root)})
+        try:
+            images = sorted({home / "imgs" / row["img_name"] for row, _ in _read(root)})
+        except UserError:  # the check goes on to say what is wrong with the tables
+            images = sorted((home / "imgs").glob("*/source.jpg"))
         return (*tables, *graph, *(path.parent / "detection.json" for path in images)), tuple(images)
 
     def attributes(self, root: Path, split: Split) -> tuple[Attributes, ...]:
         """Location, modality, content types and boxes of the images of one part, by image name.
 
         Raises:
-            DataMissing, DataCorrupt: as `exchanges`; also for a box that is not four numbers.
+            DataMissing, DataFormatError: as `exchanges`; also for a box that is not four numbers.
         """
         grouped: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for row, place in _read(root):
@@ -146,7 +148,7 @@ class Slake(base.Published):
         """The English knowledge graph: diseases, organs and relations between organs.
 
         Raises:
-            DataMissing: a file is absent. DataCorrupt: a line has not three fields.
+            DataMissing: a file is absent. DataFormatError: a line has not three fields.
         """
         triples = []
         for name in _GRAPH:
@@ -154,7 +156,7 @@ class Slake(base.Published):
             columns = ("disease" if "disease" in name else "organ", "attribute", "value")
             for row in base.read_csv(path, CARD, delimiter="#", needs=columns):
                 if any(row[column] is None for column in columns):
-                    raise base.DataCorrupt(f"{path}: a line has not three fields ({row})", remedy=_HOW)
+                    raise base.DataFormatError(f"{path}: a line has not three fields ({row})", remedy=_HOW)
                 triples.append(Triple(*(row[column].strip() for column in columns)))
         return tuple(triples)
 
@@ -166,7 +168,7 @@ def regions(path: Path) -> tuple[tuple[str, Region], ...]:
     """Named boxes of one `detection.json`, which writes them as x, y, width, height in pixels; no file means no boxes.
 
     Raises:
-        DataCorrupt: a box is not four numbers that make a region.
+        DataFormatError: a box is not four numbers that make a region.
     """
     if not path.is_file():
         return ()
@@ -177,7 +179,7 @@ def regions(path: Path) -> tuple[tuple[str, Region], ...]:
                 x, y, width, height = map(float, box)
                 found.append((name, Region(x, y, x + width, y + height)))
             except (TypeError, ValueError) as error:
-                raise base.DataCorrupt(f"{path}: the box {json.dumps(box)} of {name!r} is not x, y, width, height", remedy=_HOW) from error
+                raise base.DataFormatError(f"{path}: the box {json.dumps(box)} of {name!r} is not x, y, width, height", remedy=_HOW) from error
     return tuple(found)
 
 
@@ -189,19 +191,18 @@ def _read(root: Path) -> tuple[tuple[Mapping[str, Any], Split], ...]:
 
 @functools.lru_cache(maxsize=2)
 def _rows(train: Path, validate: Path, stamp: tuple[int, ...]) -> tuple[tuple[Mapping[str, Any], Split], ...]:  # noqa: ARG001 - a changed file is a new key
-    found: list[tuple[Mapping[str, Any], Split]] = []
     try:
-        for row in base.read_json(train, CARD):
-            if _usable(row):
-                found.append((row, splits.part(_cluster(row["img_name"]), development=DEVELOPMENT_SHARE, salt=_SALT)))
-        found.extend((row, Split.TEST) for row in base.read_json(validate, CARD) if _usable(row))
+        learned = [row for row in base.read_json(train, CARD) if _usable(row)]
+        found = [(row, splits.part(_cluster(row["img_name"]), development=DEVELOPMENT_SHARE, salt=_SALT)) for row in learned]
+        found += [(row, Split.TEST) for row in base.read_json(validate, CARD) if _usable(row)]
     except (KeyError, TypeError, AttributeError) as error:
-        raise base.DataCorrupt(f"{train.parent}: the files do not hold SLAKE ({type(error).__name__}: {error})", remedy=_HOW) from error
+        raise base.DataFormatError(f"{train.parent}: the files do not hold SLAKE ({type(error).__name__}: {error})", remedy=_HOW) from error
     return tuple(found)
 
 
 def _usable(row: Mapping[str, Any]) -> bool:
-    _ = row["modality"], row["location"], row["content_type"], row["answer_type"], row["qid"]  # a missing field is found here, not later
+    # a missing field, or a modality or location that no table here knows, is found now and not in the middle of an alignment run
+    _ = _MODALITY[row["modality"]], _BODY_PART[row["location"]], row["content_type"], row["answer_type"], row["base_type"], row["qid"]
     return row["q_lang"] == "en" and bool(row["answer"].strip())
 
 
@@ -222,8 +223,8 @@ def _exchange(row: Mapping[str, Any], split: Split) -> Exchange:
         tags=MappingProxyType(
             {
                 "location": row["location"],
-                "body_part": _BODY_PART.get(row["location"], row["location"].upper()),
-                "modality": _MODALITY.get(row["modality"], "OT"),
+                "body_part": _BODY_PART[row["location"]],
+                "modality": _MODALITY[row["modality"]],
                 "content": row["content_type"],
                 "kind": row["base_type"],
             }

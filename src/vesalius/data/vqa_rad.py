@@ -17,6 +17,7 @@ from typing import Any
 
 from vesalius.data import base, splits
 from vesalius.domain.exchange import Exchange, Question, Split
+from vesalius.errors import UserError
 
 DEVELOPMENT_SHARE = 0.11  # of the images; about 200 of the 1,797 rows: enough to choose by, little lost to training
 HELD_OUT_SHARE = 0.20  # of the images, for the image-disjoint protocol
@@ -108,7 +109,7 @@ class VqaRad(base.Published):
         `official` train and development together are the 1,797 clean rows; `leaked` adds the templates. See the card for what each is worth.
 
         Raises:
-            DataMissing: files are absent. DataCorrupt: a file does not hold VQA-RAD. UnknownName: no such protocol.
+            DataMissing: files are absent. DataFormatError: a file does not hold VQA-RAD. UnknownName: no such protocol.
         """
         name = CARD.protocol(protocol).name
         rows = _read(root)
@@ -116,13 +117,15 @@ class VqaRad(base.Published):
         return tuple(row.exchange(split) for row in chosen)
 
     def files(self, root: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-        """Annotation files; images named by their rows, or those found when no row can be read."""
+        """Annotation files; images that their rows name, and those found (one has no question)."""
         home = root / CARD.folder
         annotations = tuple(home / name for name in ("trainset.json", "testset.json", "VQA_RAD_public_fields.json"))
-        if not all(path.is_file() for path in annotations):
-            return annotations, tuple(sorted((home / "images").glob("*.jpg")))
-        named = {root / row.image for row in _read(root)}
-        return annotations, tuple(sorted(named | set((home / "images").glob("*.jpg"))))
+        found = set((home / "images").glob("*.jpg"))
+        try:
+            named = {root / row.image for row in _read(root)}
+        except UserError:  # the check goes on to say what is wrong with the tables
+            named = set()
+        return annotations, tuple(sorted(named | found))
 
     def pairs(self, root: Path, *, relation: str | None = None) -> tuple[LinkedPair, ...]:
         """The 710 pairs of exactly one free-form and one reworded question, of all relations or of one.
@@ -130,7 +133,7 @@ class VqaRad(base.Published):
         Larger groups (8, in which who rewords whom is not unique) are left out.
 
         Raises:
-            DataMissing, DataCorrupt: as `exchanges`.
+            DataMissing, DataFormatError: as `exchanges`.
         """
         grouped: dict[str, list[_Row]] = defaultdict(list)
         for row in _read(root):
@@ -203,10 +206,10 @@ def _rows(train: Path, test: Path, public: Path, stamp: tuple[int, ...]) -> tupl
         clusters = _clusters(fields)
         return tuple(_row(row, in_test, originals.get(int(row["qid"]), {}), clusters, modality) for row, in_test in raw)
     except (KeyError, TypeError, ValueError) as error:
-        raise base.DataCorrupt(f"{train.parent}: the files do not hold VQA-RAD ({type(error).__name__}: {error})", remedy=_HOW) from error
+        raise base.DataFormatError(f"{train.parent}: the files do not hold VQA-RAD ({type(error).__name__}: {error})", remedy=_HOW) from error
 
 
-def _row(row: Mapping[str, Any], in_test: bool, original: Mapping[str, str], clusters: Mapping[str, str], modality: Mapping[str, str]) -> _Row:  # noqa: FBT001
+def _row(row: Mapping[str, Any], in_test: bool, original: Mapping[str, str], clusters: Mapping[str, str], modality: Mapping[str, str]) -> _Row:
     name, organ = row["image_name"], row["image_organ"].strip()
     tags = {"body_part": _BODY_PART[organ], "content": row["question_type"].strip().upper()}
     if kind := _MODALITY_OF_ORGAN.get(organ) or modality.get(name):

@@ -229,7 +229,7 @@ def _spellings(train: Sequence[Exchange]) -> Mapping[str, str]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for exchange in train:
         counts[normalise(exchange.gold)][exchange.gold] += 1
-    return MappingProxyType({label: min(count, key=lambda text, c=count: (-c[text], text)) for label, count in sorted(counts.items())})
+    return MappingProxyType({label: min(count.items(), key=lambda item: (-item[1], item[0]))[0] for label, count in sorted(counts.items())})
 
 
 def _p_yes(question: str, row: NDArray[np.float64], place: Mapping[str, int]) -> float | None:

@@ -159,6 +159,9 @@ def _from_list(files: list[Path], where: Path, declared: Declared, frames: Frame
 
     skipped: list[Skipped] = []
     places, pictures = [], []
+    if strict and len(files) == 1 and study is None and sniff(files[0]) == "dicom":  # the usual case: the header is parsed once
+        one = dicom.load(files[0], frames=frames)
+        return Gathered(_assemble([dataclasses.replace(one, image=_declare(one.image, declared, files[0]))], where))
     for path in files:
         try:
             if sniff(path) == "picture":

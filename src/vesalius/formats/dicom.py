@@ -19,6 +19,7 @@ from vesalius.errors import InvalidValue, UnreadableStudy
 from vesalius.formats import codecs, geometry, header, overlays, patient, pixels
 from vesalius.formats.decode import Claim, Frames, choose_frames, decode, pixel_keyword, read_claim
 from vesalius.formats.geometry import Groups
+from vesalius.formats.palette import palette_to_rgb
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -35,7 +36,6 @@ class Place:
     series_number: int | None
     instance: int | None
     modality: str
-    has_pixels: bool
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ def _require_image(dataset: Dataset, path: Path) -> None:
     storage = header.text(dataset.file_meta, "MediaStorageSOPClassUID") or header.text(dataset, "SOPClassUID") or ""
     if "DirectoryRecordSequence" in dataset or storage == "1.2.840.10008.1.3.10":
         raise header.NotAnImage(path, "is a DICOMDIR, an index of files", remedy="give the folder that holds it, or one of the files")
-    if pixel_keyword(dataset) is not None or "Rows" in dataset:
+    if pixel_keyword(dataset) is not None or any(keyword in dataset for keyword in ("Rows", "BitsAllocated", "PhotometricInterpretation")):
         return
     if "WaveformSequence" in dataset:
         raise header.NotAnImage(path, "is a waveform, it has no pixels", remedy=remedy)
@@ -129,7 +129,6 @@ def _place(dataset: Dataset, path: Path) -> Place:
         series_number=None if number is None else int(number),
         instance=None if instance is None else int(instance),
         modality=header.text(dataset, "Modality") or "OT",
-        has_pixels="Rows" in dataset,
     )
 
 
@@ -173,7 +172,7 @@ def _values(
     stored = decode(dataset, path, claim, keep)
     nothing = pixels.ModalityTransform()
     if stored.photometric == "PALETTE COLOR":
-        return pixels.palette_to_rgb(stored.values, dataset, path), Intensity.COLOUR, nothing
+        return palette_to_rgb(stored.values, dataset, path, _little_endian(claim)), Intensity.COLOUR, nothing
     if claim.samples == 3 and stored.photometric in ("RGB", "YBR_RCT", "YBR_ICT"):
         return pixels.to_rgb(stored.values, claim.stored), Intensity.COLOUR, nothing
     if claim.samples != 1 or not stored.photometric.startswith("MONOCHROME"):
@@ -211,12 +210,15 @@ def _finite(values: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
     return np.where(good, values, values[good].min()).astype(np.float32)
 
 
+_UNITS = frozenset({"OD", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT", "GY"})  # PS3.3 C.11.1.1.2, and gray
+
+
 def _intensity(dataset: Dataset, modality: Modality, transform: pixels.ModalityTransform) -> Intensity:
     """What a value means, by Rescale Type; a CT that names none is in Hounsfield units (C.8.2.1.1.2) unless it is a localizer."""
     unit = (transform.unit or "").upper()
     if unit == "HU":
         return Intensity.HOUNSFIELD
-    if unit and unit not in ("US", "UNSPECIFIED"):
+    if unit in _UNITS:
         return Intensity.QUANTITATIVE
     if not unit and transform.stated and modality is Modality.CT and "LOCALIZER" not in str(header.value(dataset, "ImageType") or "").upper():
         return Intensity.HOUNSFIELD

@@ -1,7 +1,7 @@
 """From stored values to modality values, from modality values to what an eye sees.
 
 In: decoded arrays and the header's tables, or an `Image`. Out: float32 in modality units, 8-bit RGB, or an 8-bit picture (`render`).
-Formulas: modality LUT and rescale PS3.3 C.11.1, VOI LUT and windows C.11.2, palettes C.7.6.3.1.5 and C.7.9.
+Formulas: modality LUT and rescale PS3.3 C.11.1, VOI LUT and windows C.11.2, colour C.7.6.3.1.2.
 """
 
 from __future__ import annotations
@@ -95,24 +95,6 @@ def to_rgb(stored: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     return stored.astype(np.uint8) if bits <= 8 else (stored >> (bits - 8)).astype(np.uint8)
 
 
-def palette_to_rgb(stored: NDArray[Any], dataset: Dataset, path: Path) -> NDArray[np.uint8]:
-    """Indices (frames, rows, cols) to RGB (frames, rows, cols, 3) through the palette of the header, plain or segmented.
-
-    Raises:
-        UnreadableStudy: the palette is missing or malformed.
-    """
-    from pydicom.pixels.processing import apply_color_lut
-
-    try:
-        with header.quiet():
-            nominal = int(dataset.RedPaletteColorLookupTableDescriptor[2])
-            coloured = apply_color_lut(stored, dataset)[..., :3]
-    except header.PARSER_FAILURES as error:
-        raise UnreadableStudy(path, f"its colour palette cannot be applied ({header.short(error)})", remedy="export it again") from error
-    # some writers name 16 bits and store 8: a palette that never exceeds 255 of 65,535 would be black
-    return to_rgb(coloured, 8 if nominal <= 8 or int(coloured.max()) <= 255 else nominal)
-
-
 def render(image: Image, frame: int = 0, voi: int | Window | LookupTable | None = 0) -> NDArray[np.uint8]:
     """One frame as an eye would see it: bright is high, whatever the photometric interpretation.
 
@@ -164,11 +146,11 @@ def _present(values: NDArray[np.float64], voi: Window | LookupTable | None) -> N
     if voi is None:
         return np.zeros_like(values)
     if isinstance(voi, LookupTable):
-        return np.clip(look_up(values, voi) / (2**voi.bits - 1), 0, 1)
+        return np.asarray(np.clip(look_up(values, voi) / (2**voi.bits - 1), 0, 1))
     if voi.function == "SIGMOID":
         return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - voi.center) / voi.width, -700, 700))))
     if voi.function == "LINEAR_EXACT":
-        return np.clip((values - voi.center) / voi.width + 0.5, 0, 1)
+        return np.asarray(np.clip((values - voi.center) / voi.width + 0.5, 0, 1))
     if voi.width == 1:  # C.11.2.1.2.1: a threshold
-        return (values > voi.center - 0.5).astype(np.float64)
-    return np.clip((values - (voi.center - 0.5)) / (voi.width - 1) + 0.5, 0, 1)
+        return np.asarray(values > voi.center - 0.5, np.float64)
+    return np.asarray(np.clip((values - (voi.center - 0.5)) / (voi.width - 1) + 0.5, 0, 1))

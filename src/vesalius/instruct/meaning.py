@@ -30,7 +30,7 @@ _REVERSERS = tuple(
         r"\bnot\b|\bno\b(?! longer)",
     )
 )
-_PHRASES: tuple[tuple[str, str], ...] = (
+_PHRASE_TABLE: tuple[tuple[str, str], ...] = (
     (r"is/are|are/is", "is"),
     (r"\bshown above\b|\babove (?=image|picture|scan|patient)|\b(?:seen|visualized) above$", " "),
     (r"\b(?:would|do) you (?:describe|call) (.+) as\b", r"\1"),
@@ -62,6 +62,7 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     (r"\bsmall intestine\b", "small bowel"),
     (r"\bair[- ]fluid\b", "airfluid"),
 )
+_PHRASES = tuple((re.compile(pattern), replacement) for pattern, replacement in _PHRASE_TABLE)
 _STOP = vocabulary.words(
     """a an the is are was were be been being do does did has have had having can you we i it its there here that this these those of in on at within to by via
     with for from into as any some patient's patient patients' image picture photo film study scan section slice view examination shown evidence sign
@@ -193,7 +194,7 @@ def read(question: str) -> Meaning | None:
     text = f"{_strip_scope(_strip_frames(_letters(text)))} ".strip()
     text, polarity = _reverse(text)
     for pattern, replacement in _PHRASES:
-        text = re.sub(pattern, replacement, text)
+        text = pattern.sub(replacement, text)
     words = re.findall(r"[a-z0-9']+(?:-[a-z0-9]+)*|[<>%]", text)
     form = _form(text, words)
     tokens, places = _tokens(words)

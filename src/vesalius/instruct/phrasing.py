@@ -85,7 +85,10 @@ def _candidates(text: str, rng: random.Random) -> Iterator[Candidate]:
 
 def _exchanged(text: str) -> Iterator[Candidate]:
     """One word or phrase for another."""
+    lower = text.lower()
     for this, that in vocabulary.SYNONYMS:
+        if this not in lower and not this.startswith("("):
+            continue
         end = r"(?=$)" if this in vocabulary.AT_END_ONLY else r"(?![\w-])"
         pattern = this if this.startswith("(") else rf"(?<![\w-]){re.escape(this)}{end}"
         if that in ("bleeding", "cardiac enlargement") and re.search(r"\ban?\b", text, re.IGNORECASE):
@@ -100,11 +103,12 @@ def _exchanged(text: str) -> Iterator[Candidate]:
 
 
 def _abbreviated(text: str, suffix: str) -> Iterator[Candidate]:
+    lower = text.lower()
     for short, long in vocabulary.ABBREVIATIONS:
         expanded = _expanded(text, short, long) if short in text else None
         if expanded:
             yield Candidate(_first_upper(mend_articles(expanded), text), "abbreviation", 1, f"expand-{short}{suffix}")
-        if short in vocabulary.EXPAND_ONLY:
+        if short in vocabulary.EXPAND_ONLY or long.lower() not in lower:
             continue
         contracted = re.sub(rf"\b{long}\b(?!-)", short, text, flags=re.IGNORECASE)
         if contracted != text:

@@ -119,7 +119,7 @@ class MLPProjector(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """[B, N, inside] -> [B, T, outside]."""
         pooled = features if self.tokens is None or self.tokens == features.shape[1] else self._pool(features, math.isqrt(self.tokens))
-        return self.linear_2(functional.gelu(self.linear_1(pooled)))
+        return cast(Tensor, self.linear_2(functional.gelu(self.linear_1(pooled))))
 
     def _pool(self, features: Tensor, side: int) -> Tensor:
         batch, cells, width = features.shape
@@ -134,10 +134,10 @@ class Composition(nn.Module):
     """A vision-language model in parts.
 
     Args:
-        tower: pixels [B, 3, H, W] -> features [B, N, D] (the memory of an image).
-        projector: [B, N, D] -> image tokens [B, T, width].
+        tower: pixels [B, 3, H, W] -> features [B, N, D]: the memory of an image.
+        projector: memory [B, N, D] -> image tokens [B, T, width]; T may be 0 when only the readout sees the image.
         lm: a `Decoder` module.
-        readout: called `readout(hidden [B, T, width], memory [B or 1, N, D]) -> hidden` between the final norm and the vocabulary; None for plain
+        readout: called `readout(hidden [B, S, width], memory [B or 1, N, D]) -> hidden` between the final norm and the vocabulary; None for plain
             LLaVA. It must treat positions one by one: only the positions whose logits are needed are given to it.
     """
 
@@ -152,39 +152,40 @@ class Composition(nn.Module):
 
     def see(self, pixels: Tensor) -> Tensor:
         """[B, 3, H, W] -> memory [B, N, D]."""
-        return self.tower(pixels)
+        return cast(Tensor, self.tower(pixels))
 
-    def prefix(self, memory: Tensor, before: Sequence[int], between: Sequence[int]) -> Tensor:
-        """Embeddings of everything up to the question, [B, P, width]: words, image tokens, words."""
-        image = self.projector(memory)
-        sides = [self._words(ids, image).expand(len(image), -1, -1) for ids in (before, between)]
+    def prefix(self, memory: Tensor, prompt: Prompt) -> Tensor:
+        """Memory [B, N, D] -> embeddings of everything up to the question, [B, P, width]: words, image tokens, words."""
+        image = cast(Tensor, self.projector(memory))
+        sides = [self._words(ids, image).expand(len(image), -1, -1) for ids in (prompt.before, prompt.between)]
         return torch.cat((sides[0], image.to(sides[0].dtype), sides[1]), dim=1)
 
     def read(self, hidden: Tensor, memory: Tensor) -> Tensor:
-        """Final-normed hidden states [B, T, width] -> logits [B, T, vocabulary] in float32, through the readout when there is one."""
-        if self.readout is not None:
-            hidden = self.readout(hidden, memory).to(hidden.dtype)
-        return self.decoder.logits(hidden).float()
+        """Final-normed hidden states [B, S, width] -> logits [B, S, vocabulary] in float32, through the readout when there is one."""
+        return self.decoder.logits(self._fuse(hidden, memory)).float()
 
-    def forward(self, memory: Tensor, prompt: Prompt, ids: Tensor, picks: Tensor) -> Tensor:
+    def forward(self, memory: Tensor, prompt: Prompt, ids: Tensor, picks: Tensor, rows: Tensor | None = None) -> Tensor:
         """Training's forward pass: logits where they are wanted.
 
         Args:
-            memory: [B, N, D] from `see`, or cached.
+            memory: [images, N, D] from `see`, or cached.
             prompt: gives the words around the image.
             ids: [B, S] what follows the prefix (question, answer), padded on the right with any id.
             picks: [B, S] True where the logits of the *next* token are wanted; False on padding.
+            rows: [B] which image each row asks; None when row i asks image i.
 
         Returns:
-            [picks.sum(), vocabulary], row by row.
+            [picks.sum(), vocabulary] float32, row by row.
         """
-        prefix = self.prefix(memory, prompt.before, prompt.between)
+        memory = memory if rows is None else memory[rows]
+        prefix = self.prefix(memory, prompt)
         embeds = torch.cat((prefix, self.decoder.embed(ids).to(prefix.dtype)), dim=1)
         positions = torch.arange(embeds.shape[1], device=embeds.device).expand(len(embeds), -1)
         hidden = self.decoder.states(embeds, positions, Causal())[:, prefix.shape[1] :]
-        if self.readout is not None:
-            hidden = self.readout(hidden, memory).to(hidden.dtype)
-        return self.decoder.logits(hidden[picks]).float()
+        return self.decoder.logits(self._fuse(hidden, memory)[picks]).float()
+
+    def _fuse(self, hidden: Tensor, memory: Tensor) -> Tensor:
+        return hidden if self.readout is None else cast(Tensor, self.readout(hidden, memory)).to(hidden.dtype)
 
     def trainable(self, parts: Sequence[str]) -> list[str]:
         """Let exactly these parts learn and freeze the rest.

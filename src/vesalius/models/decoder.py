@@ -7,7 +7,7 @@ batches, prefills an image once and continues a tree of questions from it.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -90,16 +90,17 @@ class TransformersDecoder(nn.Module):
 
     def embed(self, ids: Tensor) -> Tensor:
         """[...] token ids -> [..., width]."""
-        return self.lm.get_input_embeddings()(ids)
+        return cast(Tensor, self.lm.get_input_embeddings()(ids))
 
     def states(self, embeds: Tensor, positions: Tensor, attention: Attention, keep: Tensor | None = None) -> Tensor:
         """[B, T, width] embeddings at `positions` [B, T] -> final-normed hidden states [B, T or len(keep), width]."""
         out = self.lm.get_decoder()(inputs_embeds=embeds, position_ids=positions, use_cache=False, vesalius_attention=attention)
-        return out.last_hidden_state if keep is None else out.last_hidden_state[:, keep]
+        hidden = cast(Tensor, out.last_hidden_state)
+        return hidden if keep is None else hidden[:, keep]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., width] -> [..., vocabulary]."""
-        return self.lm.get_output_embeddings()(hidden)
+        return cast(Tensor, self.lm.get_output_embeddings()(hidden))
 
 
 def _attend(

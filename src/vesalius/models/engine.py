@@ -29,7 +29,13 @@ _ROWS_OF_LOGITS = 64  # rows of the vocabulary matrix product at a time: 64 x 49
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EncodedImage:
-    """An image made ready: keys and values of the prefix [layers, kv_heads, P, D], the tower's features, and how many tokens the image takes."""
+    """An image made ready.
+
+    Args:
+        keys, values: of the prefix, [layers, kv_heads, P, D].
+        memory: the tower's features [1, N, D], for the readout.
+        image_tokens: tokens of the prefix that are the image.
+    """
 
     keys: Tensor
     values: Tensor
@@ -132,7 +138,7 @@ class Engine:
         Raises:
             InvalidValue: the prefix alone exceeds the context of the language model.
         """
-        prefix = self.composition.prefix(memory, self.prompt.before, self.prompt.between)
+        prefix = self.composition.prefix(memory, self.prompt)
         count, length, _ = prefix.shape
         if length >= self.decoder.context:
             raise InvalidValue(f"the image takes {length} tokens of a context of {self.decoder.context}", remedy="use fewer image tokens")
@@ -309,10 +315,9 @@ class Engine:
 
     def _forward(self, ids: list[int], positions: list[int], keep: list[int], parts: Sequence[Part]) -> Tensor:
         """Log-probabilities [keep, vocabulary] after a packed pass."""
-        long = {"dtype": torch.long, "device": self._device}
-        embeds = self.decoder.embed(torch.tensor([ids], **long))
-        index = None if len(keep) == len(ids) else torch.tensor(keep, **long)
-        hidden = self.decoder.states(embeds, torch.tensor([positions], **long), Packed(parts), index)
+        embeds = self.decoder.embed(self._long([ids]))
+        index = None if len(keep) == len(ids) else self._long(keep)
+        hidden = self.decoder.states(embeds, self._long([positions]), Packed(parts), index)
         out, at = [], 0
         for part in parts:
             for low in range(at, at + part.size, _ROWS_OF_LOGITS):
@@ -363,6 +368,9 @@ class Engine:
             seen.add((id(ask.image), ask.question))
             tokens += cost
         return chunks
+
+    def _long(self, ids: Sequence[int] | Sequence[Sequence[int]]) -> Tensor:
+        return torch.tensor(ids, dtype=torch.long, device=self._device)
 
     @property
     def _device(self) -> torch.device:

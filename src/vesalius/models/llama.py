@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +98,7 @@ class _Attention(nn.Module):
 
     def heads(self, x: Tensor) -> Tensor:
         """[B, T, heads x D] -> [B, heads, T, D]."""
-        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        return x.view(*x.shape[:2], -1, self.head_dim).transpose(1, 2)
 
 
 class _MLP(nn.Module):
@@ -109,7 +109,7 @@ class _MLP(nn.Module):
         self.down_proj = nn.Linear(shape.inner, shape.width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
+        return cast(Tensor, self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x)))
 
 
 class _Layer(nn.Module):
@@ -130,7 +130,7 @@ class _Layer(nn.Module):
             x, y, cos, sin = x[:, keep], y[:, keep], cos[:, :, keep], sin[:, :, keep]
         read = attention.read(layer, _rotate(own.heads(own.q_proj(y)), cos, sin), kept=keep is not None)
         x = x + own.o_proj(read.transpose(1, 2).flatten(2))
-        return x + self.mlp(self.post_attention_layernorm(x))
+        return cast(Tensor, x + self.mlp(self.post_attention_layernorm(x)))
 
 
 class _Body(nn.Module):
@@ -156,22 +156,28 @@ class Llama(nn.Module):
 
     def embed(self, ids: Tensor) -> Tensor:
         """[...] token ids -> [..., width]."""
-        return self.model.embed_tokens(ids)
+        return cast(Tensor, self.model.embed_tokens(ids))
 
     def states(self, embeds: Tensor, positions: Tensor, attention: Attention, keep: Tensor | None = None) -> Tensor:
         """[B, T, width] embeddings at `positions` [B, T] -> final-normed hidden states [B, T or len(keep), width].
 
         With `keep` (indices into T, ascending) the last layer computes those positions only; an empty `keep` stores keys and values, no more.
         """
-        cos, sin = self._angles(positions, embeds.dtype)
-        x, last = embeds, len(self.model.layers) - 1
-        for index, layer in enumerate(self.model.layers):
-            x = layer(x, cos, sin, index, attention, keep if index == last else None)
-        return self.model.norm(x)
+        return cast(Tensor, self.model.norm(self.layers_between(embeds, positions, attention, 0, len(self.model.layers), keep)))
+
+    def layers_between(self, x: Tensor, positions: Tensor, attention: Attention, first: int, stop: int, keep: Tensor | None = None) -> Tensor:
+        """Run layers `first` up to, not including, `stop` on [B, T, width]: what lies below a first adapter need be computed only once.
+
+        `keep` applies to the last layer of the model, as in `states`.
+        """
+        cos, sin = self._angles(positions, x.dtype)
+        for index in range(first, stop):
+            x = self.model.layers[index](x, cos, sin, index, attention, keep if index == len(self.model.layers) - 1 else None)
+        return x
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., width] -> [..., vocabulary]."""
-        return self.lm_head(hidden)
+        return cast(Tensor, self.lm_head(hidden))
 
     def _angles(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """[B, T] -> cos, sin [B, 1, T, D], computed in float32."""

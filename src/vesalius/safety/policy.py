@@ -17,7 +17,7 @@ from typing import Any
 from vesalius import config
 from vesalius.domain.decision import Verdict
 from vesalius.domain.exchange import Answer, Outcome
-from vesalius.errors import ConfigError, InvalidValue
+from vesalius.errors import ConfigError, InvalidValue, UnknownName
 from vesalius.metrics.calibration import Calibration, from_json
 from vesalius.safety.scope import Scope
 from vesalius.safety.watch import Watch
@@ -176,7 +176,7 @@ def read_policy(path: str | Path, *, overrides: Sequence[str] = ()) -> Policy:
         return config.read(path, Policy, overrides=overrides)
     except ConfigError:
         raise
-    except InvalidValue as error:
+    except (InvalidValue, UnknownName) as error:
         raise ConfigError(f"{path}: {error.what}", remedy=error.remedy) from error
 
 

@@ -7,7 +7,6 @@ A finding matches whether it is affirmed or denied: a missed tension pneumothora
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Iterable
 
 from vesalius.errors import InvalidValue
@@ -15,7 +14,7 @@ from vesalius.safety.meaning import fold_spelling
 
 _GAP = 3  # words that may stand between the words of a phrase: "haemorrhage in the left subarachnoid space"
 _TYPO_LENGTH = 9  # shorter words have true neighbours ("hematoma", "hematuria"); they must be spelled right
-_TYPO = 0.88
+_TWO_TYPOS_LENGTH = 11
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Watch:
     Args:
         finding: its name, for people.
         words: words or phrases. All words of a phrase must occur within a window of three more words, in any order; British and American spelling and
-            plural -s do not matter; a word of at least nine letters may be misspelled a little.
+            plural -s do not matter; a word of at least nine letters may hold one slip, of eleven two.
     """
 
     finding: str
@@ -53,6 +52,22 @@ def _mentions(tokens: list[str], phrase: list[str]) -> bool:
 def _same_word(token: str, word: str) -> bool:
     if token in (word, word + "s", word + "es"):
         return True
-    if min(len(token), len(word)) < _TYPO_LENGTH or abs(len(token) - len(word)) > 2:
+    if min(len(token), len(word)) < _TYPO_LENGTH:
         return False
-    return difflib.SequenceMatcher(None, token, word, autojunk=False).ratio() >= _TYPO
+    return _within(token, word, 2 if len(word) >= _TWO_TYPOS_LENGTH else 1)
+
+
+def _within(first: str, second: str, limit: int) -> bool:
+    """Whether at most `limit` insertions, deletions, substitutions or exchanges of neighbours turn one word into the other (optimal string alignment)."""
+    # One edit adds or removes at most two different letters: most pairs of words end here.
+    if abs(len(first) - len(second)) > limit or len(set(first) ^ set(second)) > 2 * limit:
+        return False
+    before, row = list(range(len(second) + 1)), list(range(len(second) + 1))
+    for i, a in enumerate(first, 1):
+        older, before, row = before, row, [i]
+        for j, b in enumerate(second, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == second[j - 2] and first[i - 2] == b:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
+    return row[-1] <= limit

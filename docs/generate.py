@@ -1,0 +1,72 @@
+"""Generate what the documentation takes from the code: the tree of the README and the help texts of the command line.
+
+Run by `make docs`; with `--check` it changes nothing and says whether anything would change.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "vesalius"
+FOLDERS = (
+    ("recipes", "published training runs, one TOML each"),
+    ("examples", "the demo"),
+    ("benchmarks", "speed, measured side by side in one run"),
+    ("tests", "unit · contract · invariant · golden · flows"),
+    ("docs", "a page for each folder, results, log, design"),
+)
+
+
+def clause(path: Path) -> str:
+    """The first sentence of a module's docstring, without its full stop."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    first = " ".join(text.split("\n\n")[0].split())
+    for end in (". ", ": in ", "."):
+        if end in first:
+            first = first.split(end)[0]
+            break
+    return first.rstrip(".")
+
+
+def tree() -> str:
+    """The tree, one clause for each folder and top-level module."""
+    rows = [("src/vesalius/", "")]
+    modules = sorted(p for p in PACKAGE.glob("*.py") if not p.name.startswith("__"))
+    folders = sorted(p.parent for p in PACKAGE.glob("*/__init__.py"))
+    rows += [(f"  {p.name}", clause(p)) for p in modules]
+    rows += [(f"  {p.name}/", clause(p / "__init__.py")) for p in folders]
+    rows += [(f"{name}/", what) for name, what in FOLDERS]
+    width = max(len(name) for name, _ in rows) + 2
+    return "```\n" + "\n".join(f"{name:<{width}}{what}".rstrip() for name, what in rows) + "\n```"
+
+
+def between(text: str, name: str, content: str) -> str:
+    """Text with what stands between the marks `<!-- name: ... -->` and `<!-- /name -->` replaced."""
+    start = text.index("-->", text.index(f"<!-- {name}:")) + 3
+    end = text.index(f"<!-- /{name} -->")
+    return text[:start] + "\n" + content + "\n" + text[end:]
+
+
+def generated() -> dict[Path, str]:
+    """Every generated file and what it should hold."""
+    readme = ROOT / "README.md"
+    return {readme: between(readme.read_text(encoding="utf-8"), "tree", tree())}
+
+
+def main() -> int:
+    """Write, or with --check compare."""
+    stale = [path for path, text in generated().items() if path.read_text(encoding="utf-8") != text]
+    if "--check" in sys.argv:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is stale: run make docs")  # noqa: T201
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(generated()[path], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""`vesalius train` and `vesalius evaluate`: long work, started, resumed, told about on standard error.
+
+In: a recipe or a suite. Out: a folder; its place and the main figures on standard output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vesalius.cli.console import Steps
+from vesalius.cli.table import columns
+from vesalius.errors import UserError
+
+RESCORE = "rescore"
+_SHOWN = ("closed", "open", "overall")
+
+
+@click.command("train", short_help="Train a model by a recipe.")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe: stages.alignment.steps=20; may be repeated.")
+@click.option("--resume", is_flag=True, help="Go on with the run that was stopped.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Data root; by default VESALIUS_DATA.")
+def train(recipe: Path, overrides: tuple[str, ...], resume: bool, data: Path | None) -> None:
+    """Train by RECIPE, a TOML file that names model, data and stages."""
+    from vesalius.train import recipe as recipes
+
+    recipes.read(recipe, overrides=overrides)  # a mistake in the recipe is told before torch is loaded
+    from vesalius.train import curriculum
+
+    click.echo(str(curriculum.run(recipe, overrides=overrides, resume=resume, data=data)))
+
+
+@click.command("evaluate", short_help="Evaluate a model on a suite.")
+@click.argument("suite")
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.option("--model", default="pocket", show_default=True, metavar="NAME", help="Which model; 'vesalius models' lists them.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="ROOT", help="Data root; by default VESALIUS_DATA.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="Folder of the run.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many test items.")
+@click.option("--policy", type=click.Path(path_type=Path), metavar="FILE", help="Policy of the gate (TOML); by default the one that ships.")
+@click.option("--no-baselines", is_flag=True, help="Do not fit the baselines.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.pass_context
+def evaluate(ctx: click.Context, suite: str, run: Path | None, out: Path | None, resume: bool, **options: Any) -> None:  # noqa: ANN401
+    """Evaluate a model on SUITE (vqa-rad, slake, nih-cxr), or score a recorded run again with 'evaluate rescore RUN'.
+
+    The run folder holds what was said (JSON lines), the figures (results.json) and a page (page.html). Scoring again needs neither model nor data.
+    """
+    if suite == RESCORE:
+        if run is None:
+            raise click.UsageError("the run is missing: write vesalius evaluate rescore RUN", ctx)
+        from vesalius.evaluate import task
+
+        return _report(task.rescore(run), run)
+    if run is not None:
+        raise click.UsageError(f"{str(run)!r} is one word too many: give the folder of the run with --out", ctx)
+    if out is None:
+        raise click.UsageError("the folder of the run is missing: add --out RUN", ctx)
+    return _evaluate(suite, out, resume, options)
+
+
+def _evaluate(suite: str, out: Path, resume: bool, options: Mapping[str, Any]) -> None:
+    from vesalius.data.base import data_root
+    from vesalius.evaluate import plan, task
+    from vesalius.models.cards import MODELS
+    from vesalius.safety.policy import read_policy
+
+    plan.suite(suite)
+    MODELS.target(options["model"])
+    policy = read_policy(options["policy"]) if options["policy"] is not None else None
+    root = data_root(options["data"])
+    if (out / task.ITEMS).exists() and not resume:
+        raise UserError(f"{out} holds a run already", remedy="add --resume to go on with it, or give --out a new folder")
+    with Steps() as steps:
+        found = task.run(suite, options["model"], root, out, limit=options["limit"], baselines=not options["no_baselines"], policy=policy, progress=steps.share)
+    _report(found, out)
+
+
+def _report(results: Mapping[str, Any], run: Path) -> None:
+    """Exact match of each system by part with its 95 % interval, and where everything else is."""
+    rows = [
+        (part, system, *(_interval(row.get(kind)) for kind in _SHOWN))
+        for part, figures in results.get("parts", {}).items()
+        for system, row in figures.get("systems", {}).items()
+    ]
+    if rows:
+        click.echo(columns(("PART", "SYSTEM", *(kind.upper() for kind in _SHOWN)), rows))
+    click.echo(str(run / "page.html"))
+
+
+def _interval(figure: Mapping[str, Any] | None) -> str:
+    """A share as per cent with its interval; a dash when there is none."""
+    if not figure or figure.get("value") is None:
+        return "-"
+    low, high = figure.get("low"), figure.get("high")
+    span = "" if low is None or high is None else f" ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{100 * figure['value']:.1f}{span}"

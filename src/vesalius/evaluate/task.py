@@ -1,0 +1,292 @@
+"""One evaluation from a name to a page: ask, record, resume where it was stopped, score, and score again without the model.
+
+In: a suite, a model, a data root and a run folder. Out: in that folder `items.jsonl`, `baselines.jsonl`, `readings.jsonl` (what was said),
+`provenance.json` (by whom, from what), `results.json` and `page.html` (what follows from it; remade by `rescore` at any time).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from vesalius import provenance
+from vesalius.data.base import Dataset, dataset
+from vesalius.data.phantoms import FileBank
+from vesalius.data.splits import unit_hash
+from vesalius.domain.exchange import Question, Split
+from vesalius.domain.reading import Reading
+from vesalius.domain.study import Image, Modality, Study
+from vesalius.errors import DataMissing, InterruptedWork, UserError
+from vesalius.evaluate import baselines as baseline_table
+from vesalius.evaluate import fitted, plan, vqa
+from vesalius.evaluate.ask import Asker, open_study
+from vesalius.evaluate.page import write_page
+from vesalius.evaluate.record import Item, OutputRefused, RecordCorrupt, append, mend, read_items, read_rows, write_json
+from vesalius.formats import read
+from vesalius.models.base import GREEDY, GenerativeModel, card_json
+from vesalius.reader import Reader
+from vesalius.safety.policy import Policy, default_policy
+
+ITEMS, READINGS, PROVENANCE, RESULTS, PAGE = "items.jsonl", "readings.jsonl", "provenance.json", "results.json", "page.html"
+SEED = 0
+DEFAULT_QUESTIONED = 60
+_SAME_RUN = ("suite", "model", "policy", "protocols", "reworded")
+
+Progress = Callable[[int, int, str], None]
+
+
+class OtherRun(UserError):
+    """A run folder holds records of another model, policy, data or plan."""
+
+
+class AsksStudies(Protocol):
+    """What reads the questioned subset: `vesalius.reader.Reader`."""
+
+    def ask(self, study: Study, question: str | Question) -> Reading: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """What must be the same for two halves of a run to be one run; stored in the configuration of `provenance.json`."""
+
+    suite: str
+    model: Mapping[str, Any]
+    policy: Mapping[str, str]
+    protocols: tuple[str, ...]
+    reworded: int
+
+
+def run(
+    suite: str,
+    model: str,
+    root: str | Path,
+    out: str | Path,
+    *,
+    limit: int | None = None,
+    baselines: bool | Sequence[str] = True,
+    questioned: int | None = None,
+    progress: Progress | None = None,
+    model_object: GenerativeModel | None = None,
+    policy: Policy | None = None,
+    protocols: Sequence[str] | None = None,
+    reworded: int = 120,
+    reader: AsksStudies | None = None,
+) -> dict[str, Any]:
+    """Evaluate a model on a suite; continue when `out` holds an unfinished run of the same.
+
+    Args:
+        suite: "vqa-rad", "slake" or "nih-cxr".
+        model: name in the table of models; a label when `model_object` is given.
+        root: the data root.
+        out: folder of the run, made when absent.
+        limit: at most so many test and so many development items (whole images by a fixed hash); None: all. A later run may ask for more.
+        baselines: whether to fit the suite's baselines, or their names.
+        questioned: number of test items read through the gate, by a fixed hash; None: 60; 0: none.
+        progress: called with (done, total, what).
+        model_object: a model that is already there.
+        policy: of the gate; None: the one that ships.
+        protocols: split protocols to report; None: the suite's.
+        reworded: number of test items asked in generated wordings.
+        reader: what reads the questioned subset; None: `Reader(model, policy)` with training images of the data root as other patients.
+
+    Returns:
+        The results, as in `results.json`.
+
+    Raises:
+        UnknownName: no such suite, model, protocol or baseline. DataMissing: no data. OutputRefused: the folder cannot be written.
+        OtherRun: the folder holds another run. RecordCorrupt: its records are damaged. InvalidValue: a number out of range.
+        InterruptedWork: stopped from the keyboard; the same call continues.
+    """
+    started = time.monotonic()
+    chosen, root, out, tell = plan.suite(suite), Path(root), Path(out), progress or _nobody
+    if not root.is_dir():
+        raise DataMissing(f"the data root {root} is not a folder", remedy="give --data the folder that holds the data sets")
+    data = dataset(chosen.dataset)
+    names = _baseline_names(chosen, baselines)
+    visits = plan.plan(chosen, data, root, protocols=protocols, limit=limit, reworded=reworded)
+    data_hash = _data_hash(data, root)
+    open_folder(out)
+    asked = model_object if model_object is not None else _load(model)
+    rules = policy or default_policy()
+    identity = Identity(chosen.name, _model_identity(model, asked), rules.identity(), tuple(protocols or chosen.protocols), reworded)
+    count = DEFAULT_QUESTIONED if questioned is None else questioned
+    before = _begin(out, identity, data_hash, {"limit": limit, "questioned": count, "baselines": names, "sampling": dataclasses.asdict(GREEDY)})
+    try:
+        items = _plain(visits, asked, root, out / ITEMS, tell)
+        fitted.fit_and_record(data, root, out, protocols=identity.protocols, names=names, progress=tell)
+        _questioned(items, reader or (lambda: Reader(asked, rules, bank=_bank(data, root, identity.protocols))), root, out / READINGS, count, tell)
+    except KeyboardInterrupt:
+        raise InterruptedWork(f"the run in {out} was stopped", remedy="give the same command again: it continues where it was stopped") from None
+    finally:
+        _clock(out, before, started)
+    tell(0, 1, "scoring")
+    return rescore(out)
+
+
+def rescore(run: str | Path, *, replicates: int = 2000) -> dict[str, Any]:
+    """Score a recorded run again and remake its `results.json` and `page.html`; no model and no data are needed.
+
+    Raises:
+        RecordCorrupt: the folder holds no run, or damaged records. OutputRefused: the results cannot be written.
+    """
+    folder = Path(run)
+    made = read_provenance(folder)
+    items = read_items(folder / ITEMS)
+    if not items:
+        raise RecordCorrupt(f"{folder} holds no recorded items", remedy="give the folder of a run that has asked at least one image")
+    readings, _ = read_rows(folder / READINGS)
+    results = vqa.score(items, baselines=fitted.by_protocol(folder / fitted.FILE), readings=readings, replicates=replicates, seed=SEED)
+    results = {"suite": made["config"]["suite"], "notes": list(made["config"].get("notes", ())), **results}
+    write_json(folder / RESULTS, results)
+    write_page(folder / PAGE, results, made)
+    return results
+
+
+def read_provenance(folder: Path) -> dict[str, Any]:
+    """The record of who made a run.
+
+    Raises:
+        RecordCorrupt: there is none, or it is damaged.
+    """
+    path = folder / PROVENANCE
+    try:
+        made = json.loads(path.read_text(encoding="utf-8"))
+        _ = made["config"]["suite"], made["config"]["model"], made["data_hash"]
+    except OSError as error:
+        raise RecordCorrupt(
+            f"{folder} is not the folder of a run ({PROVENANCE}: {error.strerror})", remedy="give the --out of an earlier evaluation"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordCorrupt(f"{path}: is damaged ({type(error).__name__}: {error})", remedy="restore the file, or start a new run folder") from error
+    return dict(made)
+
+
+def open_folder(out: Path) -> None:
+    """Make the run folder and prove that it can be written.
+
+    Raises:
+        OutputRefused: it cannot.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputRefused(f"the run folder {out} cannot be written ({error.strerror})", remedy="give --out a folder that you may write to") from error
+
+
+def _baseline_names(chosen: plan.Suite, wanted: bool | Sequence[str]) -> list[str]:
+    if isinstance(wanted, bool):
+        every = [name for name in baseline_table.TABLE if name != "kernel-svm" or chosen.kernel]
+        return every if wanted else []
+    fitted.check_names(wanted)
+    return list(wanted)
+
+
+def _data_hash(data: Dataset, root: Path) -> str:
+    annotations, images = data.files(root)
+    return provenance.hash_files([path for path in (*annotations, *images) if path.is_file()], root=root)
+
+
+def _model_identity(name: str, model: GenerativeModel) -> dict[str, Any]:
+    stated = getattr(model, "identity", None)
+    return {**card_json(model.card), "called": name, "identity": dict(stated) if isinstance(stated, Mapping) else {}}
+
+
+def _begin(out: Path, identity: Identity, data_hash: str, how: Mapping[str, Any]) -> provenance.Provenance:
+    """The provenance of the whole run, checked against what the folder already holds.
+
+    Raises:
+        OtherRun: the folder belongs to another run.
+    """
+    notes = [protocol.note for protocol in dataset(plan.suite(identity.suite).dataset).card.protocols if protocol.name in identity.protocols]
+    caveats = list(dataset(plan.suite(identity.suite).dataset).card.caveats)
+    config = {**dataclasses.asdict(identity), **how, "notes": [*notes, *caveats]}
+    made = provenance.record(seed=SEED, data_hash=data_hash, config=config)
+    if not (out / PROVENANCE).exists():
+        if (out / ITEMS).exists():
+            raise OtherRun(f"{out} holds records of unknown origin ({PROVENANCE} is missing)", remedy="give --out a new folder")
+        write_json(out / PROVENANCE, made.to_json())
+        return made
+    old = read_provenance(out)
+    for key in _SAME_RUN:
+        if old["config"].get(key) != made.config[key]:
+            raise OtherRun(f"{out} holds a run with another {key} ({_brief(old['config'].get(key))})", remedy="give --out a new folder, or the same settings")
+    if old["data_hash"] != data_hash:
+        raise OtherRun(f"{out} holds a run on other data (hash {old['data_hash'][:12]}, now {data_hash[:12]})", remedy="give --out a new folder")
+    return dataclasses.replace(made, created=old["created"], wall_seconds=old.get("wall_seconds"))
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, Mapping):
+        parts = [str(value[key]) for key in ("name", "revision", "version") if value.get(key)]
+        return " ".join(parts) or "another one"
+    return str(value)
+
+
+def _clock(out: Path, made: provenance.Provenance, started: float) -> None:
+    """Add the time of this call to the wall time of the run."""
+    spent = round((made.wall_seconds or 0.0) + time.monotonic() - started, 3)
+    write_json(out / PROVENANCE, dataclasses.replace(made, wall_seconds=spent).to_json())
+
+
+def _plain(visits: Sequence[plan.Visit], model: GenerativeModel, root: Path, path: Path, tell: Progress) -> list[Item]:
+    mend(path)
+    recorded = read_items(path)
+    done = {item.id for item in recorded}
+    asker = Asker(model, root)
+    total = sum(len(visit.askings) for visit in visits)
+    for visit in visits:
+        left = tuple(asking for asking in visit.askings if asking.exchange.id not in done)
+        if left:
+            tell(len(done), total, "asking")
+            fresh = asker.visit(dataclasses.replace(visit, askings=left))
+            append(path, [item.to_json() for item in fresh])
+            recorded += fresh
+            done |= {item.id for item in fresh}
+    return recorded
+
+
+def _questioned(items: Sequence[Item], reader: AsksStudies | Callable[[], AsksStudies], root: Path, path: Path, count: int, tell: Progress) -> None:
+    """Read a subset of test items through the gate: the first by a fixed hash."""
+    mend(path)
+    done = {row["id"] for row in read_rows(path)[0]}
+    candidates = [item for item in items if any(part.endswith(f"/{Split.TEST}") for part in item.parts)]
+    chosen = sorted(candidates, key=lambda item: unit_hash(item.id, salt="questioned"))[:count]
+    left = [item for item in chosen if item.id not in done]
+    if not left:
+        return
+    gate = reader() if callable(reader) else reader
+    for place, item in enumerate(left):
+        tell(len(chosen) - len(left) + place, len(chosen), "questioning")
+        reading = gate.ask(open_study(root, item.exchange.image, item.exchange.tags), item.exchange.question)
+        append(path, [{"id": item.id, **reading.to_json()}])
+
+
+def _bank(data: Dataset, root: Path, protocols: Sequence[str]) -> FileBank:
+    """Training images as other patients."""
+    kinds = {}
+    for exchange in data.exchanges(root, Split.TRAIN, protocols[0]):
+        if "modality" in exchange.tags and "body_part" in exchange.tags:
+            kinds[exchange.image] = (Modality(exchange.tags["modality"]), exchange.tags["body_part"])
+    return FileBank(root, kinds, _decode)
+
+
+def _decode(path: Path, modality: Modality, body_part: str) -> Image:
+    return read(path, modality=str(modality), body_part=body_part).image
+
+
+def _load(name: str) -> GenerativeModel:
+    from vesalius.models import load
+
+    loaded: GenerativeModel = load(name)
+    return loaded
+
+
+def _nobody(done: int, total: int, what: str) -> None:
+    """Progress that nobody watches."""

@@ -1,0 +1,253 @@
+"""`pocket`, the default model: a small Med-VLM that runs offline on two CPU cores and is honest about being small.
+
+EfficientNet-Lite0 tower -> MLP projector (81 image tokens) -> late fusion with the states of SmolLM2-135M-Instruct, LoRA adapters in its upper layers.
+In: a `Study`. Out: `Answer`s through the engine. Everything its numbers depend on is here: preparation, template, where adapters sit, how a record
+becomes an answer. Weights of tower, projector, fusion and adapters ship with the package (made by `recipes/pocket.toml`); the language model's come
+from `models.weights`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vesalius.domain.exchange import Answer, Outcome, Question
+from vesalius.domain.study import Study
+from vesalius.errors import WeightsError
+from vesalius.formats.pixels import render
+from vesalius.metrics.text import read_outcome
+from vesalius.models import efficientnet, llama, weights
+from vesalius.models.base import GREEDY, Sampling
+from vesalius.models.cards import card
+from vesalius.models.composition import Composition, MLPProjector, Prompt, Template
+from vesalius.models.decoder import Causal, default_dtype
+from vesalius.models.engine import Ask, EncodedImage, Engine, Record
+from vesalius.models.readout import LateFusion
+
+SHIPPED = Path(__file__).with_name("pocket_weights")
+TEMPLATE = Template(
+    before="<|im_start|>user\n",
+    after="<|im_end|>\n<|im_start|>assistant\n",
+    stop=("<|im_end|>",),
+)
+FIRST_ADAPTED = 24  # of 30 layers: below it the language model is as published, so what it makes of a question can be cached
+WIDTH = 576
+RANK, ALPHA, DROPOUT = 16, 32, 0.1
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "tower": ("tower.backbone",),
+    "tower.last": tuple(f"tower.backbone._blocks.{i}" for i in range(efficientnet.LAST_BLOCKS, 16)) + ("tower.backbone._conv_head", "tower.backbone._bn1"),
+    "projector": ("tower.projector", "tower.norm"),
+    "fusion": ("readout",),
+    "adapters": ("*.lora_*",),
+}
+
+
+class Sight(nn.Module):
+    """Pixels or cached lower features to projected image tokens: tower and projector, once an image."""
+
+    def __init__(self, backbone: efficientnet.EfficientNetLite0) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.norm = nn.LayerNorm(efficientnet.WIDTH)
+        self.projector = MLPProjector(efficientnet.WIDTH, WIDTH)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[B, 3, S, S] -> [B, 81, 576] for S = 288."""
+        return self.above(self.backbone.lower(pixels))
+
+    def above(self, lower: Tensor) -> Tensor:
+        """[B, 112, S/16, S/16] features of the frozen lower blocks -> [B, N, 576]."""
+        return self.projector(self.norm(self.backbone.upper(lower)))
+
+
+class NoPrefix(nn.Module):
+    """The image speaks through the fusion, not as a prefix: no image tokens before the question."""
+
+    def forward(self, memory: Tensor) -> Tensor:
+        """[B, N, D] -> [B, 0, D]."""
+        return memory[:, :0]
+
+
+def build(lm: nn.Module, backbone: efficientnet.EfficientNetLite0 | None = None, *, dropout: float = 0.3) -> Composition:
+    """The composition around a language model, untrained but for the published tower and language model."""
+    composition = Composition(Sight(backbone or efficientnet.load()), NoPrefix(), lm, LateFusion(WIDTH, dropout=dropout))
+    composition.parts = PARTS  # type: ignore[assignment] - how training names what moves
+    return composition
+
+
+def adapt(composition: Composition) -> Composition:
+    """Put trainable LoRA adapters (Hu et al. 2021, arXiv 2106.09685) on query and value projections of the upper layers."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    layers = "|".join(str(i) for i in range(FIRST_ADAPTED, composition.decoder.layers))
+    target = rf".*layers\.({layers})\.self_attn\.(q_proj|v_proj)"
+    inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=DROPOUT, target_modules=target), composition.lm)
+    return composition
+
+
+def merge(lm: nn.Module, adapters: Mapping[str, Tensor]) -> None:
+    """Add the adapters' product into the language model's weights: W + alpha / r * B A. Names as training stores them."""
+    modules = dict(lm.named_modules())
+    for name, down in adapters.items():
+        place, _, kind = name.partition(".lora_")
+        if not kind.startswith("A."):
+            continue
+        up = adapters[name.replace(".lora_A.", ".lora_B.")]
+        target = modules[place.removeprefix("lm.")]
+        with torch.no_grad():
+            moved = target.weight + (ALPHA / RANK) * (up.float() @ down.float()).to(target.weight.dtype)  # type: ignore[operator]
+            target.weight = nn.Parameter(moved, requires_grad=False)  # a new tensor: the old one may be mapped from a read-only file
+
+
+def read_shipped(folder: Path = SHIPPED) -> dict[str, Tensor]:
+    """Tensors of tower, projector, fusion and adapters by full name, float32.
+
+    Raises:
+        WeightsError: the file is absent or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / "pocket.safetensors"
+    try:
+        return {name: tensor.float() for name, tensor in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: the weights of pocket cannot be read", remedy="install the package again, or run: make train-pocket") from error
+
+
+class Pocket:
+    """A `GenerativeModel`.
+
+    Args:
+        composition: with all weights in place. prompt: tokenizer and template. about: what `identity` reports of the weights.
+    """
+
+    def __init__(self, composition: Composition, prompt: Prompt, about: Mapping[str, Any] | None = None) -> None:
+        self.card = card("pocket")
+        self.engine = Engine(composition, prompt)
+        self.composition, self.prompt = composition, prompt
+        self.identity = {"name": "pocket", "revision": self.card.revision, **(about or {})}
+        self._device = next(composition.parameters()).device
+
+    def pixels(self, study: Study) -> Tensor:
+        """The key image of a study as the tower's input [1, 3, 288, 288]."""
+        return efficientnet.prepare(render(study.image))[None].to(self._device)
+
+    def encode(self, study: Study) -> EncodedImage:
+        """Tower, projector and the prompt's head, once."""
+        return self.engine.encode(self.pixels(study))[0]
+
+    def answer(self, encoded: EncodedImage, questions: Sequence[Question], sampling: Sampling | Sequence[Sampling] = GREEDY) -> list[Answer]:
+        """Answers in the order of the questions."""
+        return [_answer(r) for r in self.engine.answer(encoded, [q.text for q in questions], sampling)]
+
+    def ask(self, asks: Sequence[tuple[EncodedImage, Question, Sampling]]) -> list[Answer]:
+        """Answers about several encoded images in as few passes as possible."""
+        return [_answer(r) for r in self.engine.ask([Ask(image, question.text, sampling) for image, question, sampling in asks])]
+
+    def score(self, encoded: EncodedImage, question: Question, options: Sequence[str]) -> NDArray[np.float64]:
+        """Natural log-probability of each option as the whole answer."""
+        return self.engine.score(encoded, question.text, [o.lower() for o in options])
+
+    def stream(self, encoded: EncodedImage, question: Question, sampling: Sampling = GREEDY) -> Iterator[str]:
+        """The answer in pieces."""
+        return self.engine.stream(encoded, question.text, sampling)
+
+    @torch.inference_mode()
+    def saliency(self, study: Study, question: Question, answer: Answer, *, window: int = 3) -> tuple[NDArray[np.float32], str]:
+        """Where the answer comes from: how much less probable it becomes when a window of image tokens is hidden behind their mean.
+
+        Args:
+            window: side of the hidden square, in cells of the 9 x 9 grid.
+
+        Returns:
+            A map of the displayed image's shape in [0, 1], and the method's name.
+        """
+        image = study.image
+        memory = self.composition.see(self.pixels(study))
+        ids = [*self.prompt.before, *self.prompt.between, *self.prompt.question(question.text)]
+        said = list(self.prompt.answer(answer.text.lower())) or [self.prompt.stop[0]]
+        whole = torch.tensor([[*ids, *said[:-1]]], device=self._device)
+        positions = torch.arange(whole.shape[1], device=self._device)[None]
+        decoder = self.composition.decoder
+        hidden = decoder.states(decoder.embed(whole), positions, Causal())[:, len(ids) - 1 :]
+        side = round(memory.shape[1] ** 0.5)
+        masks = _windows(side, window).to(memory.device)  # [cells, N]
+        hidden_away = torch.where(masks[:, :, None], memory.mean(1, keepdim=True), memory)
+        every = torch.cat((memory, hidden_away))
+        targets = torch.tensor(said, device=self._device)
+        logprob = torch.stack([self._logprob(hidden, m[None], targets) for m in every])
+        drop = (logprob[0] - logprob[1:]).clamp(min=0)  # [cells]
+        grid = (masks.float().T @ drop) / masks.float().sum(0)
+        return _to_image(grid.view(side, side), image.rows, image.cols), f"occlusion of {window} x {window} of {side} x {side} image tokens"
+
+    def _logprob(self, hidden: Tensor, memory: Tensor, targets: Tensor) -> Tensor:
+        logits = self.composition.read(hidden, memory)[0]
+        return torch.log_softmax(logits, -1).gather(1, targets[:, None]).sum()
+
+
+def _answer(record: Record) -> Answer:
+    outcome = read_outcome(record.text)
+    closed = outcome in (Outcome.YES, Outcome.NO)
+    return Answer(
+        record.text,
+        outcome,
+        confidence=record.confidence,
+        p_yes=record.p_yes if closed or record.yes_no >= 0.5 else None,
+        logprob=record.logprob,
+        tokens=len(record.ids),
+    )
+
+
+def _windows(side: int, window: int) -> Tensor:
+    """[side^2, side^2] True where the window around a cell hides another."""
+    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    at = torch.stack((y.flatten(), x.flatten()), 1)
+    return ((at[:, None] - at[None]).abs() <= window // 2).all(-1)
+
+
+def _to_image(grid: Tensor, rows: int, cols: int) -> NDArray[np.float32]:
+    """Stretch a grid over the padded square and cut the picture out of it."""
+    long = max(rows, cols)
+    square = functional.interpolate(grid[None, None], size=(long, long), mode="bicubic", align_corners=False)[0, 0].clamp(min=0)
+    top, left = (long - rows) // 2, (long - cols) // 2
+    inner = square[top : top + rows, left : left + cols].cpu().numpy().astype(np.float32)
+    peak = float(inner.max())
+    return inner / peak if peak > 0 else inner
+
+
+@functools.lru_cache(maxsize=1)
+def load(device: str = "cpu") -> Pocket:
+    """The shipped model, ready to answer.
+
+    Raises:
+        WeightsError: the language model's or our own weights cannot be had.
+        MissingExtra: torch or another part of the extra `models` is absent.
+    """
+    from tokenizers import Tokenizer
+
+    folder = weights.language_model()
+    lm = llama.load(folder, dtype=torch.float32, device=device)
+    state = read_shipped()
+    backbone = efficientnet.EfficientNetLite0()
+    composition = build(lm, backbone)
+    adapters = {n: t for n, t in state.items() if ".lora_" in n}
+    merge(lm, adapters)
+    rest = {n: t for n, t in state.items() if n not in adapters}
+    problems = composition.load_state_dict(rest, strict=False)
+    absent = [n for n in problems.missing_keys if not n.startswith("lm.")]
+    if absent or problems.unexpected_keys:
+        wrong = (absent + list(problems.unexpected_keys))[0]
+        raise WeightsError(f"pocket's weights do not fit (first at {wrong!r})", remedy="install the package again")
+    composition.to(device=device, dtype=default_dtype(device)).eval()
+    about = json.loads((SHIPPED / "about.json").read_text(encoding="utf-8")) if (SHIPPED / "about.json").exists() else {}
+    return Pocket(composition, Prompt(Tokenizer.from_file(str(folder / "tokenizer.json")), TEMPLATE), {"weights": about.get("sha256", "")[:16]})

@@ -1,0 +1,178 @@
+"""Batches of images with what is asked of them: the tower runs once an image, the language model's cached states once a wording.
+
+In: examples by image, cached features. Out: `ImageBatch`es of tensors, with the pairs that the consistency and contrast terms compare.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from vesalius.train.examples import Example
+from vesalius.train.features import Texts
+
+IGNORE = -100
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageItem:
+    """An image and everything that may be asked of it, with the chance of each."""
+
+    image: str
+    examples: tuple[Example, ...]
+    weights: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageBatch:
+    """What a step sees.
+
+    Args:
+        lower: [B, 112, s, s] features. rows: [M] image of each wording.
+        states: [M, L, width]: with `deep`, states below the first adapter, right-padded; else final states at the answer's positions.
+        places: [M, T] position in `states` of each answer token's predecessor. targets: [M, T] indices into the candidates, -100 on padding.
+        weights: [M]. consistency: [P, 3] first, second, relative polarity. contrast: [C, 2] a yes and a no to one question of two images.
+    """
+
+    lower: Tensor
+    rows: Tensor
+    states: Tensor
+    places: Tensor
+    targets: Tensor
+    weights: Tensor
+    consistency: Tensor
+    contrast: Tensor
+    deep: bool
+
+    @property
+    def counts(self) -> Mapping[str, float]:
+        """Answer tokens by weight, pairs of wordings, pairs of images."""
+        tokens = float(((self.targets != IGNORE).float() * self.weights[:, None]).sum())
+        return {"answer": tokens, "consistency": float(len(self.consistency)), "contrast": float(len(self.contrast))}
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of text that are read."""
+        return int(self.states.shape[0] * self.states.shape[1])
+
+    def to(self, device: torch.device) -> ImageBatch:
+        """On a device."""
+        moved = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return ImageBatch(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in moved.items()})
+
+
+def items(examples: Sequence[Example], mixture: Mapping[str, float]) -> list[ImageItem]:
+    """Examples gathered by image; a wording's chance is its source's share, balanced between yes and no within source and question.
+
+    "Always no" must not pay: within a source, the yes and the no answers to closed questions weigh the same in total.
+    """
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    totals: dict[str, int] = defaultdict(int)
+    for e in examples:
+        totals[e.source] += 1
+        if e.closed:
+            counts[e.source, e.answer] += 1
+    by_image: dict[str, list[tuple[Example, float]]] = defaultdict(list)
+    for e in examples:
+        share = mixture.get(e.source, 0.0)
+        if share <= 0:
+            continue
+        balance = 1.0
+        if e.closed:
+            both = counts[e.source, "yes"] + counts[e.source, "no"]
+            balance = min(4.0, both / (2 * counts[e.source, e.answer]))
+        by_image[e.image].append((e, share * balance))
+    return [ImageItem(image, tuple(e for e, _ in rows), tuple(w for _, w in rows)) for image, rows in sorted(by_image.items())]
+
+
+@dataclasses.dataclass(frozen=True)
+class Collate:
+    """Makes an `ImageBatch` of image items.
+
+    Args:
+        features: image to lower features. texts: cached states. finals: pair to final states at the answer's positions; None uses deep states.
+        candidates: token id to index. most: wordings of one image in a batch. augment: shift and drop features in training.
+        position: index among candidates of yes and no.
+    """
+
+    features: Mapping[str, Tensor]
+    texts: Texts
+    finals: Mapping[tuple[str, str], Tensor] | None
+    candidates: Mapping[int, int]
+    most: int = 12
+    augment: bool = True
+
+    def __call__(self, chosen: list[ImageItem]) -> ImageBatch:
+        picked = [(row, example) for row, item in enumerate(chosen) for example in self._pick(item)]
+        lower = torch.stack([self._image(item.image) for item in chosen])
+        pairs = [(e.question, e.answer) for _, e in picked]
+        states, places, targets = self._texts(pairs)
+        return ImageBatch(
+            lower,
+            torch.tensor([row for row, _ in picked]),
+            states,
+            places,
+            targets,
+            torch.ones(len(picked)),
+            _wordings([e for _, e in picked]),
+            _contrasts([e for _, e in picked]),
+            self.finals is None,
+        )
+
+    def _pick(self, item: ImageItem) -> list[Example]:
+        if not self.augment or len(item.examples) <= self.most:
+            return list(item.examples)
+        # without replacement, by weight (Efraimidis & Spirakis 2006)
+        keys = [random.random() ** (1 / w) for w in item.weights]  # noqa: S311 - the run's own seeded generator
+        order = sorted(range(len(keys)), key=keys.__getitem__, reverse=True)[: self.most]
+        return [item.examples[i] for i in order]
+
+    def _image(self, name: str) -> Tensor:
+        lower = self.features[name].float()
+        if self.augment:
+            # a shift by one cell of 16 pixels; never a mirror image: left and right are findings
+            lower = torch.roll(lower, (random.randint(-1, 1), random.randint(-1, 1)), (1, 2))  # noqa: S311
+        return lower
+
+    def _texts(self, pairs: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor, Tensor]:
+        wanted = [self.texts.targets[p] for p in pairs]
+        longest = max(map(len, wanted))
+        targets = torch.full((len(pairs), longest), IGNORE)
+        for i, ids in enumerate(wanted):
+            targets[i, : len(ids)] = torch.tensor([self.candidates[t] for t in ids])
+        if self.finals is not None:
+            rows = [self.finals[p] for p in pairs]
+            places = torch.arange(longest).expand(len(pairs), -1)
+        else:
+            rows = [self.texts.deep[p] for p in pairs]
+            starts = torch.tensor([len(r) - len(w) for r, w in zip(rows, wanted, strict=True)])
+            places = (starts[:, None] + torch.arange(longest)).clamp(max=max(map(len, rows)) - 1)
+        padded = torch.nn.utils.rnn.pad_sequence([r.float() for r in rows], batch_first=True)
+        if self.finals is not None and padded.shape[1] < longest:
+            padded = torch.nn.functional.pad(padded, (0, 0, 0, longest - padded.shape[1]))
+        return padded, places, targets
+
+
+def _wordings(examples: Sequence[Example]) -> Tensor:
+    """Pairs of wordings of one question about one image."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, e in enumerate(examples):
+        if e.group and e.closed:
+            groups[e.group].append(i)
+    rows = [(a, b, examples[a].polarity * examples[b].polarity) for members in groups.values() for a, b in zip(members, members[1:], strict=False)]
+    return torch.tensor(rows, dtype=torch.long).reshape(-1, 3)
+
+
+def _contrasts(examples: Sequence[Example]) -> Tensor:
+    """Pairs of a yes and a no to the same words about two images."""
+    asked: dict[str, dict[str, list[int]]] = defaultdict(lambda: {"yes": [], "no": []})
+    for i, e in enumerate(examples):
+        if e.closed:
+            asked[e.question.lower()][e.answer].append(i)
+    rows = [pair for sides in asked.values() for pair in zip(sides["yes"], sides["no"], strict=False)]
+    return torch.tensor(rows, dtype=torch.long).reshape(-1, 2)

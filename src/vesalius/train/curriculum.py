@@ -1,0 +1,219 @@
+"""The curriculum of `pocket`: alignment, instruction, specialisation, as a recipe states them.
+
+In: a recipe and a data root. Out: weights, a training curve, a record of every step, provenance; everything can be stopped and resumed.
+What is frozen in every stage (the tower's lower blocks, the language model's lower layers) is computed once and cached (`features`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vesalius import config, provenance
+from vesalius.data import base
+from vesalius.domain.exchange import Split
+from vesalius.errors import ConfigError
+from vesalius.models import efficientnet, llama, pocket, weights
+from vesalius.models.composition import Composition, Prompt
+from vesalius.train import examples as material
+from vesalius.train import recipe as recipes
+from vesalius.train.batches import Collate, ImageItem, items
+from vesalius.train.checkpoint import Checkpoints
+from vesalius.train.curve import Log, draw
+from vesalius.train.examples import Example
+from vesalius.train.features import Texts, final_states, image_features, text_features
+from vesalius.train.loop import fit
+from vesalius.train.objectives import Answers, development
+from vesalius.train.order import Shuffled
+from vesalius.train.progress import Progress
+from vesalius.train.recipe import Recipe, Source, Stage
+
+ADAPTERS = "adapters"
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceOptions:
+    """What a source of the curriculum may state: `rewordings` of each yes/no question; `protocol` of the data set's split."""
+
+    rewordings: int = 0
+    protocol: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOptions:
+    """What the recipe may state of the model: dropout of the fusion; wordings of one image in a batch."""
+
+    dropout: float = 0.3
+    wordings: int = 12
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Course:
+    """Everything the stages share."""
+
+    recipe: Recipe
+    composition: Composition
+    prompt: Prompt
+    training: Sequence[Example]
+    held_out: Sequence[Example]
+    images: Mapping[str, Tensor]
+    texts: Texts
+    candidates: Tensor
+    language_model: str
+    cache: Path
+
+
+def run(path: str | Path, *, overrides: Sequence[str] = (), resume: bool = False, data: str | Path | None = None) -> Path:
+    """Train by a recipe.
+
+    Args:
+        path: the recipe. overrides: texts `key=value`. resume: go on where a run into the same folder stopped. data: the data root.
+
+    Returns:
+        The folder with `pocket.safetensors`, `about.json`, `curve.png`, `log.jsonl` and `provenance.json`.
+
+    Raises:
+        ConfigError: the recipe; a folder that holds a run while `resume` is not given.
+        DataMissing: a data set is absent.
+        InterruptedWork: stopped; nothing is lost.
+    """
+    recipe = recipes.read(path, overrides=overrides)
+    if recipe.model != "pocket":
+        raise ConfigError(f"{path}: there is no curriculum for the model {recipe.model!r}", remedy="set model = 'pocket'")
+    root = base.data_root(data or recipe.data)
+    started = time.monotonic()
+    out = recipe.output
+    if (out / "log.jsonl").exists() and not resume:
+        raise ConfigError(f"{out}: holds a run already", remedy="add --resume to go on with it, or set another output")
+    out.mkdir(parents=True, exist_ok=True)
+    with Progress() as progress:
+        course = prepare(recipe, root, progress.note)
+        with Log(out / "log.jsonl") as log:
+            for stage in recipe.stages:
+                _stage(course, stage, log, progress)
+    export(course.composition, out, recipe, data_hash=_data_hash(course), started=started)
+    draw(out / "log.jsonl", out / "curve.png")
+    return out
+
+
+def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None]) -> Course:
+    """Build the model, gather the examples, compute what is frozen."""
+    from tokenizers import Tokenizer
+
+    options = config.build(recipe.model_options, ModelOptions, where="model_options")
+    folder = weights.language_model()
+    torch.manual_seed(recipe.seed)
+    tower = efficientnet.load()
+    composition = pocket.adapt(pocket.build(llama.load(folder, dtype=torch.float32), tower, dropout=options.dropout))
+    prompt = Prompt(Tokenizer.from_file(str(folder / "tokenizer.json")), pocket.TEMPLATE)
+    training, held_out = gather(recipe, root)
+    cache = weights.cache_dir() / "features"
+    tell(f"{len(training):,} examples to train on, {len(held_out):,} held out for development")
+    images = image_features(sorted({e.image for e in (*training, *held_out)}), root, tower, cache, tell)
+    pairs = sorted({(e.question, e.answer) for e in (*training, *held_out)})
+    name = provenance.sha256_file(folder / "model.safetensors")
+    texts = text_features(pairs, composition, prompt, pocket.FIRST_ADAPTED, name, cache, tell)
+    return Course(recipe, composition, prompt, training, held_out, images, texts, candidates(composition, texts), name, cache)
+
+
+def gather(recipe: Recipe, root: Path) -> tuple[list[Example], list[Example]]:
+    """Training examples of all sources, and the development parts of those that have questions of their own."""
+    training: list[Example] = []
+    held_out: list[Example] = []
+    for name, source in recipe.sources.items():
+        training += _source(name, source, root, recipe.seed, training)
+        if source.dataset in ("vqa-rad", "slake"):
+            held_out += material.questions(source.dataset, root, Split.DEVELOPMENT, source=name)
+        elif source.dataset == "nih-cxr":
+            held_out += material.findings(root, Split.DEVELOPMENT, source=name, wordings=())
+    overlap = {e.image for e in training} & {e.image for e in held_out}
+    if overlap:
+        raise ValueError(f"{len(overlap)} images are both trained on and held out, such as {min(overlap)}")
+    return training, held_out
+
+
+def _source(name: str, source: Source, root: Path, seed: int, so_far: Sequence[Example]) -> list[Example]:
+    options = config.build(source.options, SourceOptions, where=f"sources.{name}.options")
+    match source.dataset:
+        case "vqa-rad" | "slake":
+            found = material.questions(
+                source.dataset, root, Split.TRAIN, source=name, rewordings=options.rewordings, seed=seed, protocol=options.protocol
+            )
+        case "nih-cxr":
+            found = material.findings(root, Split.TRAIN, source=name)
+        case "descriptions":
+            found = material.descriptions(root, source=name)
+        case "blanks":
+            found = material.blanks(so_far, source=name)
+        case _:
+            raise ConfigError(
+                f"sources.{name}: no material is made of {source.dataset!r}", remedy="use vqa-rad, slake, nih-cxr, descriptions or blanks (last)"
+            )
+    return found[: source.limit] if source.limit else found
+
+
+def candidates(composition: Composition, texts: Texts, *, others: int = 2048) -> Tensor:
+    """Token ids that compete in training: all that occur in an answer, and others spread over the vocabulary so that they stay improbable.
+
+    The full vocabulary of 49,152 would cost more than the rest of the step together.
+    """
+    needed = {t for ids in texts.targets.values() for t in ids}
+    size = composition.lm.lm_head.weight.shape[0]
+    generator = torch.Generator().manual_seed(0)
+    rest = [t for t in torch.randperm(size, generator=generator).tolist() if t not in needed][:others]
+    return torch.tensor(sorted(needed | set(rest)))
+
+
+def _stage(course: Course, stage: Stage, log: Log, progress: Progress) -> None:
+    adapting = ADAPTERS in stage.train
+    finals = None if adapting else final_states(course.texts, course.composition, pocket.FIRST_ADAPTED, course.language_model, course.cache, progress.note)
+    options = config.build(course.recipe.model_options, ModelOptions, where="model_options")
+    index = {int(t): i for i, t in enumerate(course.candidates)}
+    collate = Collate(course.images, course.texts, finals, index, most=options.wordings)
+    mixture = stage.mixture or {name: 1.0 for name in course.recipe.sources}
+    chosen: list[ImageItem] = items(course.training, mixture)
+    batches = Shuffled(chosen, stage.batch_size, course.recipe.seed, collate=collate, name=_fingerprint(chosen))
+    loss = Answers(course.candidates, course.prompt, pocket.FIRST_ADAPTED)
+    held = items(course.held_out, {e.source: 1.0 for e in course.held_out})
+    look = development(loss, held, dataclasses.replace(collate, augment=False))
+    checkpoints = Checkpoints(course.recipe.output / "checkpoints" / stage.name)
+    fit(
+        stage,
+        course.composition,
+        batches,
+        loss,
+        look,
+        checkpoints.latest(),
+        checkpoints=checkpoints,
+        on_step=lambda s: (log.write(s), progress.step(s))[0],
+        on_evaluation=lambda e: (log.write(e), progress.evaluation(e))[0],
+        seed=course.recipe.seed,
+    )
+
+
+def export(composition: Composition, out: Path, recipe: Recipe, *, data_hash: str, started: float) -> Path:
+    """Write what moved, in half precision, with what it was made of."""
+    kept = {n: t for n, t in composition.state_dict().items() if not n.startswith("lm.") or ".lora_" in n}
+    path = out / "pocket.safetensors"
+    save_file({n: (t.half() if t.is_floating_point() else t).contiguous() for n, t in kept.items()}, path)
+    made = provenance.record(seed=recipe.seed, data_hash=data_hash, config=recipe).finished(started)
+    about: dict[str, Any] = {"sha256": provenance.sha256_file(path), "bytes": path.stat().st_size, "provenance": made.to_json()}
+    (out / "about.json").write_text(json.dumps(about, indent=1, default=str) + "\n", encoding="utf-8")
+    return path
+
+
+def _fingerprint(chosen: Sequence[ImageItem]) -> str:
+    return hashlib.sha256(repr(chosen).encode()).hexdigest()
+
+
+def _data_hash(course: Course) -> str:
+    return hashlib.sha256(repr([(e.image, e.question, e.answer) for e in course.training]).encode()).hexdigest()

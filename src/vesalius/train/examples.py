@@ -1,0 +1,119 @@
+"""What the three stages learn from: `Example`s about images, made of the data sets' training parts, their attributes and rewordings.
+
+In: a data root. Out: examples with source, group and polarity. Test parts are never opened here; development parts only through `development`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vesalius.data import base
+from vesalius.data.nih_cxr import NihCxr
+from vesalius.data.slake import Slake
+from vesalius.data.splits import unit_hash
+from vesalius.domain.exchange import Exchange, Split
+from vesalius.instruct import phrasing, templates
+from vesalius.metrics.text import is_yes_no_question
+
+BLANK = "blank:"  # images of one grey level, "blank:0.5"
+_ORGANS = {"HEAD": "head", "CHEST": "chest", "ABD": "abdomen"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """One thing to learn.
+
+    Args:
+        image: path relative to the data root, or a blank one ("blank:0.5").
+        source: name of the recipe's source it belongs to.
+        closed: yes or no is the answer.
+        group: wordings of one question about one image share it; "" when alone.
+        polarity: of this wording to the group's.
+    """
+
+    image: str
+    question: str
+    answer: str
+    source: str
+    closed: bool
+    group: str = ""
+    polarity: int = 1
+
+
+def questions(dataset: str, root: Path, split: Split, *, source: str, rewordings: int = 0, seed: int = 0, protocol: str | None = None) -> list[Example]:
+    """Examples of a data set's own questions, each yes/no question with so many rewordings.
+
+    Args:
+        dataset: name in the table of data sets. split: training or development.
+
+    Raises:
+        ValueError: the test part was asked for: our bug, since nothing may learn from it.
+    """
+    if split is Split.TEST:
+        raise ValueError("a test part is never training material")
+    found = []
+    for exchange in base.dataset(dataset).exchanges(root, split, protocol):
+        found += _reworded(_example(exchange, source), exchange.id, rewordings, seed)
+    return found
+
+
+def _example(exchange: Exchange, source: str) -> Example:
+    answer = " ".join(exchange.gold.lower().split())
+    return Example(exchange.image, exchange.question.text.strip(), answer, source, answer in ("yes", "no"))
+
+
+def _reworded(example: Example, identity: str, rewordings: int, seed: int) -> list[Example]:
+    if not (rewordings and example.closed and is_yes_no_question(example.question)):
+        return [example]
+    first = dataclasses.replace(example, group=identity)
+    opposite = {"yes": "no", "no": "yes"}[example.answer]
+    return [first] + [
+        dataclasses.replace(first, question=r.text, answer=example.answer if r.polarity == 1 else opposite, polarity=r.polarity)
+        for r in phrasing.reword(example.question, most=rewordings, seed=seed)
+    ]
+
+
+def findings(root: Path, split: Split, *, source: str, wordings: Sequence[int] = (0, 1, 2, 5, 7)) -> list[Example]:
+    """NIH films' finding questions in several wordings; negated ones ask for the opposite answer."""
+    found = []
+    for exchange in NihCxr().exchanges(root, split):
+        finding, answer = exchange.tags["finding"], exchange.gold.lower()
+        first = dataclasses.replace(_example(exchange, source), group=exchange.id)
+        found.append(first)
+        if finding in ("normal", "view"):
+            continue
+        pairs = templates.finding_questions(finding, answer == "yes")
+        for number in wordings:
+            text, reply = pairs[number]
+            if text != first.question:
+                found.append(dataclasses.replace(first, question=text, answer=reply, polarity=1 if reply == answer else -1))
+    return found
+
+
+def descriptions(root: Path, *, source: str) -> list[Example]:
+    """Descriptive pairs for alignment: SLAKE's attributes, NIH labels and views, VQA-RAD's organ and modality."""
+    facts: dict[str, dict[str, str]] = {}
+    for a in Slake().attributes(root, Split.TRAIN):
+        organs = sorted({name for name, _ in a.regions})
+        facts[a.image] = {"modality": a.modality, "body_part": a.location.replace("_", " ").lower(), "organs": "|".join(organs).lower()}
+    for film in NihCxr().films(root):
+        if film.split is Split.TRAIN:
+            facts[film.image] = {"modality": "DX", "body_part": "chest", "findings": "|".join(film.labels).lower() or "No Finding", "view": film.view}
+    for exchange in base.dataset("vqa-rad").exchanges(root, Split.TRAIN):
+        tags = exchange.tags
+        organ = tags.get("body_part", tags.get("organ", ""))
+        facts.setdefault(exchange.image, {"modality": tags.get("modality", ""), "body_part": _ORGANS.get(organ, organ.lower())})
+    found = []
+    for image, known in sorted(facts.items()):
+        found += [Example(image, q, " ".join(a.lower().split()), source, a.lower() in ("yes", "no")) for q, a in templates.describe(known)]
+    return found
+
+
+def blanks(examples: Iterable[Example], *, source: str, levels: Sequence[float] = (0.0, 0.1, 0.25, 0.5, 0.75)) -> list[Example]:
+    """Questions of other examples put to pictures without content: they cannot be determined."""
+    # in the order of their hashes, so that a limit takes questions of all kinds
+    texts = sorted({e.question for e in examples}, key=unit_hash)
+    answer = templates.blank_answer()
+    return [Example(f"{BLANK}{levels[i % len(levels)]:g}", text, answer, source, closed=False) for i, text in enumerate(texts)]
