@@ -1,5 +1,6 @@
 """A run killed anywhere and continued is the run that was never killed, bit for bit."""
 
+import contextlib
 import multiprocessing
 import random
 import signal
@@ -16,7 +17,7 @@ from vesalius.train.loop import fit
 STEPS = 23
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -73,14 +74,12 @@ def _train(folder, *, stop_at=None, state=None, module=None, **changes):
     def on_step(step):
         records.append(step)
         if step.step == stop_at:
-            raise Killed
+            raise KilledError
 
     arguments = {"checkpoints": Checkpoints(folder), "on_step": on_step, "on_evaluation": records.append, "seed": 11}
     module = module or Tiny()
-    try:
+    with contextlib.suppress(KilledError):
         fit(stage(**changes), module, shuffled(), LOSS, accuracy, state, **arguments)
-    except Killed:
-        pass
     return records, module
 
 

@@ -29,7 +29,7 @@ COMMANDS = Table(
         "evaluate": "vesalius.cli.runs:evaluate",
     },
 )
-REFERRED, STOPPED, NO_READER = 3, 130, 141
+STOPPED, NO_READER = 130, 141
 
 
 class Lazy(click.Group):
@@ -50,7 +50,7 @@ class Lazy(click.Group):
         """As click does it, with the nearest name in the failure."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             guess = nearest(args[0], COMMANDS)
-            hint = f"did you mean {guess!r}?" if guess else f"known: {', '.join(COMMANDS)}"
+            hint = f"did you mean {guess!r}" if guess else f"known: {', '.join(COMMANDS)}"
             raise click.UsageError(f"no command is called {args[0]!r}: {hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -101,7 +101,7 @@ def _run(args: list[str]) -> int:
     except click.ClickException as error:
         place = getattr(error, "ctx", None)
         path = place.command_path if place is not None else "vesalius"
-        say(f"{error.format_message().rstrip('.')}: run '{path} --help' for what it takes.")
+        say(f"{error.format_message().rstrip('.?')}; see '{path} --help'.")
         return 2
     except (KeyboardInterrupt, click.Abort):
         say("stopped.")

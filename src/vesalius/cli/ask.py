@@ -43,8 +43,7 @@ _WORDS = {"released": "Released", "caveated": "Released with a caveat", "referre
 @click.option("--samples", type=click.IntRange(0, 64), default=8, show_default=True, metavar="N", help="Answers drawn at a temperature.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="The same seed gives the same reading.")
 @click.option("--quiet", is_flag=True, help="No progress on standard error.")
-@click.pass_context
-def ask(ctx: click.Context, study: tuple[str, ...], question: str | None, as_json: bool, out: Path | None, quiet: bool, **options: Any) -> None:  # noqa: ANN401
+def ask(study: tuple[str, ...], question: str | None, as_json: bool, out: Path | None, quiet: bool, **options: Any) -> None:  # noqa: ANN401
     r"""Ask QUESTION about STUDY: a DICOM file, a picture, a folder, or several files of one patient.
 
     The question is also asked in other words, of a blank image and of another patient's, and the answer is weighed against a policy.
@@ -59,6 +58,7 @@ def ask(ctx: click.Context, study: tuple[str, ...], question: str | None, as_jso
       vesalius ask film.png "Is the heart enlarged?" --modality CR --body-part CHEST
       vesalius ask folder/ "Is there a fracture?" --json --out evidence/
     """
+    ctx = click.get_current_context()
     paths, asked = _arguments(ctx, study, question)
     with Steps(silent=quiet) as steps:
         if out is not None:
@@ -73,14 +73,23 @@ def ask(ctx: click.Context, study: tuple[str, ...], question: str | None, as_jso
 
 
 def _arguments(ctx: click.Context, study: tuple[str, ...], question: str | None) -> tuple[list[str], str]:
-    if question is not None and not study:
-        missing = "the question" if Path(question).exists() else "the study"
-        raise click.UsageError(f'{missing} is missing: write vesalius ask STUDY "question"', ctx)
+    """Paths and question apart: of several words the last is the question."""
+    how = 'write: vesalius ask STUDY "question"'
     if question is None:
-        raise click.UsageError('study and question are missing: write vesalius ask STUDY "question"', ctx)
-    if study and Path(question).exists():
-        raise click.UsageError(f'the last word must be the question, and {question!r} is a path: write vesalius ask STUDY "question"', ctx)
+        raise click.UsageError(f"study and question are missing, {how}", ctx)
+    if not study:
+        missing = "question" if _is_path(question) else "study"
+        raise click.UsageError(f"the {missing} is missing, {how}", ctx)
+    if _is_path(question):
+        raise click.UsageError(f"the question is missing, the last word {question!r} is a path; {how}", ctx)
     return list(study), question
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return bool(text) and Path(text).exists()
+    except OSError:  # too long for a path
+        return False
 
 
 def _prepare(paths: list[str], question: str, options: dict[str, Any], steps: Steps) -> tuple[Reader, Study]:

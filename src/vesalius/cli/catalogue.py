@@ -28,7 +28,7 @@ class Catalogue(click.Group):
         """As click does it, with the nearest name in the failure."""
         if args and not args[0].startswith("-") and args[0] not in self.commands:
             guess = nearest(args[0], self.commands)
-            hint = f"did you mean {guess!r}?" if guess else f"known: {', '.join(self.commands)}"
+            hint = f"did you mean {guess!r}" if guess else f"known: {', '.join(self.commands)}"
             raise click.UsageError(f"no command is called {args[0]!r}: {hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -126,7 +126,7 @@ def list_data(as_json: bool) -> None:
 
         click.echo(json.dumps({name: dataclasses.asdict(card) for name, card in cards.items()}, indent=2))
         return
-    rows = [(c.name, f"{c.images:,}", c.licence, "yes" if c.train_allowed else "no", c.folder + "/", c.summary) for c in cards.values()]
+    rows = [(c.name, f"{c.images:,}", c.licence.partition(":")[0], "yes" if c.train_allowed else "no", c.folder + "/", c.summary) for c in cards.values()]
     click.echo(columns(("NAME", "IMAGES", "LICENCE", "TRAIN", "FOLDER", "WHAT IT IS"), rows))
 
 

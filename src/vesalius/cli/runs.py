@@ -44,12 +44,12 @@ def train(recipe: Path, overrides: tuple[str, ...], resume: bool, data: Path | N
 @click.option("--policy", type=click.Path(path_type=Path), metavar="FILE", help="Policy of the gate (TOML); by default the one that ships.")
 @click.option("--no-baselines", is_flag=True, help="Do not fit the baselines.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.pass_context
-def evaluate(ctx: click.Context, suite: str, run: Path | None, out: Path | None, resume: bool, **options: Any) -> None:  # noqa: ANN401
+def evaluate(suite: str, run: Path | None, out: Path | None, resume: bool, **options: Any) -> None:  # noqa: ANN401
     """Evaluate a model on SUITE (vqa-rad, slake, nih-cxr), or score a recorded run again with 'evaluate rescore RUN'.
 
     The run folder holds what was said (JSON lines), the figures (results.json) and a page (page.html). Scoring again needs neither model nor data.
     """
+    ctx = click.get_current_context()
     if suite == RESCORE:
         if run is None:
             raise click.UsageError("the run is missing: write vesalius evaluate rescore RUN", ctx)

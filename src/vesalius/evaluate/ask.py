@@ -30,7 +30,9 @@ Ask = tuple[Any, Question, Sampling]
 class AsksWithoutImage(Protocol):
     """A model that can be asked with no image at all."""
 
-    def encode_nothing(self) -> Any: ...  # noqa: ANN401 - each family has its own Encoded
+    def encode_nothing(self) -> Any:  # noqa: ANN401 - each family has its own Encoded
+        """What an image would be encoded to, had there been none."""
+        ...
 
 
 def blank(study: Study) -> Study:

@@ -131,8 +131,9 @@ def reliance(items: Sequence[Item], scorer: Scorer) -> dict[str, Any]:
     whose gold answer agrees; each item counts once, as the mean over its images. `grounded` = O + S - 1: 0 for a model that ignores the image.
     """
     o, s, trained = _swaps(items)
-    both = [[values.get(item.id, np.nan) for item in items] for values in (o, s)]
-    clusters = [item.exchange.cluster for item in items]
+    either = [item for item in items if item.id in o or item.id in s]
+    both = [[values.get(item.id, np.nan) for item in either] for values in (o, s)]
+    clusters = [item.exchange.cluster for item in either]
     chosen = {name: [item for item in items if item.id in values] for name, values in (("opposite", o), ("same", s))}
     return {
         "blank_changed": _changed([(item, item.blank) for item in items], scorer),

@@ -19,7 +19,7 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") 
 
 def percent(interval: Interval | None, digits: int = 1) -> str:
     """The value alone, "62.1 %"; a dash when undefined."""
-    return "–" if interval is None or interval["value"] is None else f"{100 * interval['value']:.{digits}f} %"
+    return "–" if interval is None or interval["value"] is None else f"{100 * interval['value']:.{digits}f}\u00a0%"
 
 
 def span(interval: Interval | None, *, scale: float = 100, digits: int = 1) -> str:
@@ -105,7 +105,7 @@ def reliability(calibration: Mapping[str, Any] | None, raw: Mapping[str, Any] | 
             continue
         rows = table["reliability"]
         most = max(rows["count"])
-        plane.line(rows["confidence"], rows["accuracy"], kind)
+        plane.line(rows["confidence"], rows["accuracy"], f"{kind} faint")
         for x, y, n in zip(rows["confidence"], rows["accuracy"], rows["count"], strict=True):
             plane.dot(x, y, kind, 2.5 + 6.5 * (n / most) ** 0.5)
     return plane.svg("reliability diagram")
@@ -141,7 +141,7 @@ def quadrant_tiles(table: Mapping[str, Any]) -> str:
     """Four tiles, consistent x reliant; the shade is the share."""
     if not table["n"]:
         return '<p class="none">No question was asked in other words.</p>'
-    width, tile, high, left, top = 470, 196, 116, 74, 26
+    width, tile, high, left, top = 470, 216, 136, 26, 26
     parts = [
         text(left + tile / 2, 16, "answer changes on a blank image", "tick", "middle"),
         text(left + tile * 1.5 + 6, 16, "answer stays on a blank image", "tick", "middle"),
@@ -158,7 +158,8 @@ def quadrant_tiles(table: Mapping[str, Any]) -> str:
         parts.append(text(x + 14, y + 26, name.upper(), "tilename"))
         parts.append(text(x + 14, y + 62, percent(share), "big"))
         parts.append(text(x + 14, y + 82, span(share), "tick"))
-        parts.append(text(x + 14, y + 101, f"{_SAYS[name]}; {percent(table[name]['accuracy'], 0)} right", "tick"))
+        parts.append(text(x + 14, y + 104, _SAYS[name], "tick"))
+        parts.append(text(x + 14, y + 122, f"{percent(table[name]['accuracy'], 0)} of these are right", "tick"))
     return _frame(width, top + 2 * high + 12, parts, "consistency and reliance")
 
 
@@ -166,8 +167,8 @@ def rows_of_bars(rows: Sequence[tuple[str, Sequence[tuple[str, Interval]], str]]
     """Horizontal bars with whiskers: a name, one bar a kind, and a note at the right."""
     if not rows:
         return '<p class="none">Nothing to show.</p>'
-    width, left, right = 720, 150, 590
-    thick, gap = 11, 12
+    width, left, right = 980, 170, 740
+    thick, gap = 12, 11
     parts, y = [], 6.0
 
     def at(value: float) -> float:

@@ -87,7 +87,8 @@ def _features(exchanges: Sequence[Exchange], root: Path, path: Path, progress: P
     if absent:
         known = {**known, **_computed(absent, facts, root, progress)}
         try:
-            np.savez(path, **known)  # type: ignore[arg-type] - names are data
+            with path.open("wb") as stream:
+                np.savez(stream, allow_pickle=False, **known)
         except OSError as error:
             raise OutputRefused(f"{path}: cannot be written ({error.strerror})", remedy="give --out a folder that you may write to") from error
     return known

@@ -18,6 +18,8 @@ from vesalius.registry import missing_extra
 _KIND = {MODEL: "model", BLANK: "control", SWAP: "control", NOTHING: "control"}
 _SHOWN_TAGS = {"content": "What is asked", "modality": "Modality", "body_part": "Body part"}
 _MOST_ROWS = 16
+_MOST_FINDINGS = 16
+_CODES = {"PRES": "Presence", "POS": "Position", "ABN": "Abnormality", "ATTRIB": "Attribute", "MODALITY": "Modality", "SIZE": "Size", "PLANE": "Plane"}
 SILENT = (
     "Accuracy on a test part is not safety in a clinic: other scanners, other patients and other wordings are not in it.",
     "Exact match is hard on synonyms: an open answer that a physician would accept can count as wrong. The published rule is lenient; both are shown.",
@@ -62,7 +64,7 @@ def render(results: Mapping[str, Any], made: Mapping[str, Any]) -> str:
 def _safe(svg: str) -> Any:  # noqa: ANN401
     from markupsafe import Markup
 
-    return Markup(svg)  # noqa: S704 - our own drawing; every word in it went through html.escape
+    return Markup(svg)  # our own drawing; every word in it went through html.escape
 
 
 def _number(value: float | None, digits: int = 3) -> str:
@@ -106,7 +108,7 @@ def _flips(part: Mapping[str, Any]) -> str:
 def _by(table: Mapping[str, Any]) -> str:
     rows = [
         (
-            value.capitalize() if value.isupper() and len(value) > 3 else value,
+            _CODES.get(value) or (value.capitalize() if len(value) > 2 else value),
             [("model", row[MODEL]), ("control", row[BLANK])],
             f"{figures.percent(row[MODEL])}, n {row[MODEL]['n']}",
         )
@@ -117,7 +119,7 @@ def _by(table: Mapping[str, Any]) -> str:
 
 def _findings(table: Mapping[str, Any]) -> str:
     rows = []
-    for name, row in table.items():
+    for name, row in list(table.items())[:_MOST_FINDINGS]:
         auroc = row["auroc"][MODEL]
         shown = "–" if auroc["value"] is None else f"{auroc['value']:.3f}"
         rows.append((name.replace("_", " "), [("model", auroc), ("control", row["auroc"][BLANK])], f"{shown}, {row['positives']} of {row['n']}"))

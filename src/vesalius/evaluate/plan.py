@@ -81,14 +81,14 @@ class Visit:
     swap_facts: Mapping[str, str]
 
 
-def plan(chosen: Suite, data: Dataset, root: Path, *, protocols: Sequence[str] | None = None, limit: int | None = None, reworded: int = 120) -> list[Visit]:
+def plan(chosen: Suite, data: Dataset, root: Path, *, protocols: Sequence[str] | None = None, limit: int | None = None, reworded: int = 100) -> list[Visit]:
     """All visits of a suite, in a fixed order.
 
     Args:
         chosen, data, root: the suite, its data set and the data root.
         protocols: those to report; None: the suite's.
         limit: at most so many test items, and at most so many development items; whole images by a fixed hash, the last one cut.
-        reworded: number of test items that are also asked in generated wordings, by a fixed hash among those that can be reworded.
+        reworded: number of test items of each protocol that are also asked in generated wordings, by a fixed hash among those that can be reworded.
 
     Raises:
         InvalidValue: a limit that is not positive. DataMissing, DataCorrupt, UnknownName: from the data set.
@@ -106,7 +106,9 @@ def plan(chosen: Suite, data: Dataset, root: Path, *, protocols: Sequence[str] |
     # train rows serve as partners only: their images carry known answers to the same words
     others = {x.id: x for name in names for x in data.exchanges(root, Split.TRAIN, name) if x.id not in rows}
     kept = _limited(rows, parts, limit)
-    wordings = _wordings([x for x in kept if _is_test(parts[x.id])], reworded)
+    wordings: dict[str, tuple[Rewording, ...]] = {}
+    for name in names:
+        wordings |= _wordings([x for x in kept if f"{name}/{Split.TEST}" in parts[x.id]], reworded)
     partners = _partners(kept, rows, others)
     askings = [Asking(x, tuple(parts[x.id]), partners.get(x.id, ()), wordings.get(x.id)) for x in kept]
     return _visits(askings, list(rows.values()))

@@ -15,20 +15,19 @@ from typing import Any, Protocol
 
 from vesalius import provenance
 from vesalius.data.base import Dataset, dataset
-from vesalius.data.phantoms import FileBank
 from vesalius.data.splits import unit_hash
 from vesalius.domain.exchange import Question, Split
 from vesalius.domain.reading import Reading
-from vesalius.domain.study import Image, Modality, Study
+from vesalius.domain.study import Study
 from vesalius.errors import DataMissing, InterruptedWork, UserError
 from vesalius.evaluate import baselines as baseline_table
 from vesalius.evaluate import fitted, plan, vqa
 from vesalius.evaluate.ask import Asker, open_study
 from vesalius.evaluate.page import write_page
 from vesalius.evaluate.record import Item, OutputRefused, RecordCorrupt, append, mend, read_items, read_rows, write_json
-from vesalius.formats import read
 from vesalius.models.base import GREEDY, GenerativeModel, card_json
-from vesalius.reader import Reader
+from vesalius.models.cards import MODELS
+from vesalius.reader import Reader, bank_of
 from vesalius.safety.policy import Policy, default_policy
 
 ITEMS, READINGS, PROVENANCE, RESULTS, PAGE = "items.jsonl", "readings.jsonl", "provenance.json", "results.json", "page.html"
@@ -46,7 +45,9 @@ class OtherRun(UserError):
 class AsksStudies(Protocol):
     """What reads the questioned subset: `vesalius.reader.Reader`."""
 
-    def ask(self, study: Study, question: str | Question) -> Reading: ...
+    def ask(self, study: Study, question: str | Question) -> Reading:
+        """Answer one question about a study, question the answer, decide."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,7 @@ def run(
     model_object: GenerativeModel | None = None,
     policy: Policy | None = None,
     protocols: Sequence[str] | None = None,
-    reworded: int = 120,
+    reworded: int = 100,
     reader: AsksStudies | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model on a suite; continue when `out` holds an unfinished run of the same.
@@ -85,12 +86,12 @@ def run(
         out: folder of the run, made when absent.
         limit: at most so many test and so many development items (whole images by a fixed hash); None: all. A later run may ask for more.
         baselines: whether to fit the suite's baselines, or their names.
-        questioned: number of test items read through the gate, by a fixed hash; None: 60; 0: none.
+        questioned: number of test items of the first protocol read through the gate, by a fixed hash; None: 60; 0: none.
         progress: called with (done, total, what).
         model_object: a model that is already there.
         policy: of the gate; None: the one that ships.
         protocols: split protocols to report; None: the suite's.
-        reworded: number of test items asked in generated wordings.
+        reworded: number of test items of each protocol asked in generated wordings.
         reader: what reads the questioned subset; None: `Reader(model, policy)` with training images of the data root as other patients.
 
     Returns:
@@ -107,6 +108,8 @@ def run(
         raise DataMissing(f"the data root {root} is not a folder", remedy="give --data the folder that holds the data sets")
     data = dataset(chosen.dataset)
     names = _baseline_names(chosen, baselines)
+    if model_object is None:
+        MODELS.target(model)  # a misspelt model is told before anything is read
     visits = plan.plan(chosen, data, root, protocols=protocols, limit=limit, reworded=reworded)
     data_hash = _data_hash(data, root)
     open_folder(out)
@@ -118,7 +121,8 @@ def run(
     try:
         items = _plain(visits, asked, root, out / ITEMS, tell)
         fitted.fit_and_record(data, root, out, protocols=identity.protocols, names=names, progress=tell)
-        _questioned(items, reader or (lambda: Reader(asked, rules, bank=_bank(data, root, identity.protocols))), root, out / READINGS, count, tell)
+        first = [item for item in items if f"{identity.protocols[0]}/{Split.TEST}" in item.parts]
+        _questioned(first, reader or (lambda: Reader(asked, rules, bank=bank_of(root))), root, out / READINGS, count, tell)
     except KeyboardInterrupt:
         raise InterruptedWork(f"the run in {out} was stopped", remedy="give the same command again: it continues where it was stopped") from None
     finally:
@@ -253,11 +257,10 @@ def _plain(visits: Sequence[plan.Visit], model: GenerativeModel, root: Path, pat
 
 
 def _questioned(items: Sequence[Item], reader: AsksStudies | Callable[[], AsksStudies], root: Path, path: Path, count: int, tell: Progress) -> None:
-    """Read a subset of test items through the gate: the first by a fixed hash."""
+    """Read a subset of items through the gate: the first by a fixed hash."""
     mend(path)
     done = {row["id"] for row in read_rows(path)[0]}
-    candidates = [item for item in items if any(part.endswith(f"/{Split.TEST}") for part in item.parts)]
-    chosen = sorted(candidates, key=lambda item: unit_hash(item.id, salt="questioned"))[:count]
+    chosen = sorted(items, key=lambda item: unit_hash(item.id, salt="questioned"))[:count]
     left = [item for item in chosen if item.id not in done]
     if not left:
         return
@@ -268,23 +271,8 @@ def _questioned(items: Sequence[Item], reader: AsksStudies | Callable[[], AsksSt
         append(path, [{"id": item.id, **reading.to_json()}])
 
 
-def _bank(data: Dataset, root: Path, protocols: Sequence[str]) -> FileBank:
-    """Training images as other patients."""
-    kinds = {}
-    for exchange in data.exchanges(root, Split.TRAIN, protocols[0]):
-        if "modality" in exchange.tags and "body_part" in exchange.tags:
-            kinds[exchange.image] = (Modality(exchange.tags["modality"]), exchange.tags["body_part"])
-    return FileBank(root, kinds, _decode)
-
-
-def _decode(path: Path, modality: Modality, body_part: str) -> Image:
-    return read(path, modality=str(modality), body_part=body_part).image
-
-
 def _load(name: str) -> GenerativeModel:
-    from vesalius.models import load
-
-    loaded: GenerativeModel = load(name)
+    loaded: GenerativeModel = MODELS.load(name)()
     return loaded
 
 

@@ -194,7 +194,7 @@ def _rewording(sheet: Sheet, rewording: Rewording, answer: Answer, flip: bool, t
     x = _EDGE + 12
     said, mark = _EDGE + _LEFT - 330, _EDGE + _LEFT - 112
     opposite = rewording.polarity == -1
-    room = said - x - 20
+    room: float = said - x - 20
     if opposite:
         chip = "asks the opposite"
         size = sheet.length(chip, 12) + 16
@@ -220,7 +220,7 @@ def _controls(sheet: Sheet, exhibit: Exhibit, top: float) -> float:
         return y + 30
     wide = _RIGHT / 2
     for i, (name, image) in enumerate(exhibit.controls.items()):
-        x = _RIGHT_AT + (i % 2) * wide
+        x = _RIGHT_AT + (i % 2) * wide  # two in a row
         row = y + (i // 2) * (side + 16)
         answer = exhibit.reading.controls[name]
         picture, _ = fitted(image, (side * SCALE, side * SCALE))

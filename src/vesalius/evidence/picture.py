@@ -71,7 +71,8 @@ def _stretched(heat: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.f
     clean = np.nan_to_num(np.clip(heat, 0, 1)).astype(np.float32)
     peak = float(clean.max())
     scaled = clean / peak if peak > 0 else clean
-    return np.clip(np.asarray(PIL.Image.fromarray(scaled).resize(size, PIL.Image.Resampling.BICUBIC)), 0, 1)
+    wide = np.asarray(PIL.Image.fromarray(scaled).resize(size, PIL.Image.Resampling.BICUBIC), dtype=np.float32)
+    return np.clip(wide, np.float32(0), np.float32(1))
 
 
 def _contour(inside: NDArray[np.bool_], thickness: int) -> PIL.Image.Image:

@@ -91,9 +91,7 @@ class Sheet:
             line = line[:-1].rstrip()
         return line + " …"
 
-    def paragraph(
-        self, at: Point, text: str, size: float, width: float, *, lines: int = 3, colour: str = INK, bold: bool = False, leading: float = 1.32
-    ) -> float:
+    def paragraph(self, at: Point, text: str, size: float, width: float, *, lines: int = 3, colour: str = INK, bold: bool = False) -> float:
         """Wrapped text whose first line has its top at `at`; returns the y below it."""
         x, y = at
         for line in self.wrap(text, size, width, lines):

@@ -78,21 +78,21 @@ def read_claim(dataset: Dataset, path: Path) -> Claim:
     )
 
 
-def choose_frames(frames: Frames, total: int, where: str | Path) -> tuple[int, ...]:
+def choose_frames(frames: Frames, total: int, where: str | Path) -> range:
     """Indices of the frames to keep: the middle one ("choose"), all of them, or one by number.
 
     Raises:
         InvalidValue: no such frame, or another word.
     """
     if frames == "all":
-        return tuple(range(total))
+        return range(total)  # not a tuple: a header may claim billions, and nobody has checked yet
     if frames == "choose":
-        return (total // 2,)
+        return range(total // 2, total // 2 + 1)
     if isinstance(frames, bool) or not isinstance(frames, int):
         raise InvalidValue(f"frames must be 'choose', 'all' or a number (got {frames!r})", remedy="give one of them")
     if not 0 <= frames < total:
         raise InvalidValue(f"{where}: frame {frames} does not exist, there are frames 0 to {total - 1}", remedy="choose one of them")
-    return (frames,)
+    return range(frames, frames + 1)
 
 
 def decode(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int]) -> Stored:

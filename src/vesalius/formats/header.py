@@ -12,7 +12,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,8 +187,8 @@ def text(dataset: Dataset, keyword: str) -> str | None:
     found = value(dataset, keyword)
     if found is None:
         return None
-    if not isinstance(found, str) and hasattr(found, "__iter__"):
-        found = next(iter(found), "")
+    if isinstance(found, Sequence) and not isinstance(found, str | bytes):  # a person's name is iterable too, by its letters
+        found = found[0] if found else ""
     return " ".join(str(found).split()) or None
 
 

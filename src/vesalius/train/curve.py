@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -180,6 +179,7 @@ def draw(log: str | Path | Iterable[Step | Evaluation], path: str | Path) -> Pat
         _draw_metric(axis, metric, [e for e in looks if e.metric == metric], offsets, colours)
     _draw_rates(axes[-1], steps, offsets)
     _mark_stages(list(axes), steps, offsets, colours)
+    figure.align_ylabels(list(axes))
     figure.savefig(path, dpi=130)
     return Path(path)
 
@@ -220,17 +220,21 @@ def _draw_metric(axis: Any, metric: str, looks: Sequence[Evaluation], offsets: M
 
 
 def _draw_rates(axis: Any, steps: Sequence[Step], offsets: Mapping[str, int]) -> None:  # noqa: ANN401
-    parts = list(dict.fromkeys(p for s in steps for p in s.rates))
-    styles = itertools.cycle(("-", "--", ":", "-."))
-    for part, style in zip(parts, styles, strict=False):
-        span = range(1, max(offsets[s.stage] + s.step for s in steps) + 1)
-        rates = {offsets[s.stage] + s.step: s.rates[part] for s in steps if part in s.rates}
-        # a gap, not a zero, where the part was frozen
-        axis.plot(list(span), [rates.get(x, math.nan) for x in span], linestyle=style, color="#444444", linewidth=1.3, label=part)
+    styles = dict(zip(dict.fromkeys(p for s in steps for p in s.rates), itertools.cycle(("-", "--", ":", "-.")), strict=False))
+    labelled: set[str] = set()
+    for stage, group in itertools.groupby(steps, key=lambda s: s.stage):
+        mine = list(group)
+        for part in mine[0].rates:
+            xs, rates = [offsets[stage] + s.step for s in mine], [s.rates[part] for s in mine]
+            axis.plot(xs, rates, linestyle=styles[part], color="#444444", linewidth=1.3, label="_" if part in labelled else part)
+            labelled.add(part)
     axis.set_yscale("log")
+    peaks = [max(s.rates[p] for s in steps if p in s.rates) for p in styles]
+    # a cosine ends at nothing, which on this scale would push everything else together
+    axis.set_ylim(min(peaks) / 100, max(peaks) * 2)
     axis.set_ylabel("learning rate")
     axis.set_xlabel("step")
-    axis.legend(fontsize=8, loc="best", frameon=True, framealpha=0.85, ncols=min(4, len(parts)))
+    axis.legend(fontsize=8, loc="lower center", frameon=True, framealpha=0.85, ncols=min(4, len(styles)))
     axis.grid(alpha=0.25)
 
 

@@ -79,7 +79,7 @@ def test_a_file_that_becomes_unreadable_after_it_was_recognised(tmp_path: Path, 
     original = builtins.open
 
     def forbid(name: object, *args: object, **kwargs: object) -> object:
-        if name == path:
+        if str(name) == str(path):
             raise PermissionError(13, "Permission denied", str(name))
         return original(name, *args, **kwargs)  # type: ignore[call-overload]
 

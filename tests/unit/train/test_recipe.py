@@ -1,6 +1,8 @@
 import dataclasses
+import itertools
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -149,7 +151,7 @@ def test_rates_rise_and_fall():
     factors = [stage.rate_factor(i, 100) for i in range(100)]
     assert factors[:10] == [pytest.approx((i + 1) / 11) for i in range(10)]
     assert factors[10] == 1.0
-    assert all(a > b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(factors[10:]))
     assert factors[55] == pytest.approx(0.6)  # halfway down, by hand: 0.2 + 0.8 / 2
     assert stage.rate_factor(100, 100) == pytest.approx(0.2)
     assert min(factors) > 0
@@ -158,5 +160,11 @@ def test_rates_rise_and_fall():
 
 
 def test_reading_a_recipe_needs_no_torch():
-    code = "import sys, vesalius.train.recipe, vesalius.train.curve, vesalius.train.progress, vesalius.train.order; print('torch' in sys.modules, 'matplotlib' in sys.modules)"
+    code = "import sys; from vesalius.train import curve, order, progress, recipe; print('torch' in sys.modules, 'matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False False"
+
+
+def test_the_recipe_of_the_documentation_is_read(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "train.md").read_text(encoding="utf-8")
+    recipe = read(_file(tmp_path, page.split("```toml\n")[1].split("```")[0]), overrides=["stages.instruction.steps=20"])
+    assert recipe.stages[1].steps == 20

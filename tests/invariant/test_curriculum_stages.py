@@ -1,0 +1,83 @@
+"""Every stage of the published recipe moves what it says and nothing else, on the real composition around a small random language model."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vesalius.models import efficientnet, llama, pocket
+from vesalius.train import recipe as recipes
+from vesalius.train.batches import Collate, items
+from vesalius.train.examples import Example
+from vesalius.train.features import Texts
+from vesalius.train.loop import fit
+from vesalius.train.objectives import Answers, development
+from vesalius.train.order import Shuffled
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "pocket.toml"
+STAGES = recipes.read(RECIPE).stages
+FIRST, LAYERS, VOCABULARY = pocket.FIRST_ADAPTED, pocket.FIRST_ADAPTED + 2, 40
+
+
+class _Prompt:
+    yes, no = (3,), (4,)
+
+
+@pytest.fixture(scope="module")
+def composition():
+    torch.manual_seed(0)
+    shape = llama.Shape(VOCABULARY, pocket.WIDTH, 8, LAYERS, 9, 3, 64, 512, 1e5, 1e-5, tied=True)
+    return pocket.adapt(pocket.build(llama.Llama(shape), efficientnet.EfficientNetLite0()))
+
+
+def _material():
+    examples = [
+        Example(f"{i}.png", text, answer, "s", closed=True, group=f"g{i}", polarity=polarity)
+        for i in range(4)
+        for text, answer, polarity in (("Is there x?", "yes" if i % 2 else "no", 1), ("Is x absent?", "no" if i % 2 else "yes", -1))
+    ]
+    pairs = {(e.question, e.answer) for e in examples}
+    generator = torch.Generator().manual_seed(1)
+    deep = {p: torch.randn(7, pocket.WIDTH, generator=generator).half() for p in sorted(pairs)}
+    texts = Texts(deep, {(q, a): (3 if a == "yes" else 4, 2) for q, a in pairs})
+    features = {f"{i}.png": torch.rand(112, 6, 6, generator=generator).half() for i in range(4)}
+    return examples, texts, features
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda s: s.name)
+def test_only_what_the_stage_names_moves(stage, composition):
+    import dataclasses
+
+    examples, texts, features = _material()
+    stage = dataclasses.replace(stage, steps=2, batch_size=4, mixture={}, patience=None, warmup=0.0)
+    adapting = "adapters" in stage.train
+    finals = None if adapting else {p: t[-2:] for p, t in texts.deep.items()}
+    collate = Collate(features, texts, finals, {t: t for t in range(VOCABULARY)})
+    loss = Answers(torch.arange(VOCABULARY), _Prompt(), FIRST)
+    chosen = items(examples, {"s": 1.0})
+    look = development(loss, chosen, dataclasses.replace(collate, augment=False))
+    if not composition.readout.out.weight.any():  # an untrained fusion hides what lies before it from the first gradient
+        torch.nn.init.normal_(composition.readout.out.weight, std=0.05)
+    before = {n: t.clone() for n, t in composition.state_dict().items()}
+    # 'score' needs the data sets' names, so the small run looks at its own
+    stage = dataclasses.replace(stage, metric="s closed")
+    fit(stage, composition, Shuffled(chosen, 4, 0, collate=collate), loss, look, seed=1)
+    moved = {n for n, t in composition.state_dict().items() if not torch.equal(t, before[n])}
+    allowed = {
+        "projector": ("tower.projector.", "tower.norm."),
+        "fusion": ("readout.",),
+        "tower.last": tuple(f"{name}." for name in pocket.PARTS["tower.last"]),
+        "adapters": ("lm.",),
+    }
+    for part, prefixes in allowed.items():
+        touched = {n for n in moved if n.startswith(prefixes)}
+        assert bool(touched) == (part in stage.train), (part, sorted(touched)[:3])
+    assert all(".lora_" in n for n in moved if n.startswith("lm."))
+    assert not {n for n in moved if not n.startswith(tuple(p for part in stage.train for p in allowed[part]))}
+
+
+def test_the_published_stages_are_the_three_of_the_curriculum_in_order():
+    names = [s.name for s in STAGES]
+    assert names.index("alignment") < names.index("instruction") < names.index("specialisation")
+    alignment = next(s for s in STAGES if s.name == "alignment")
+    assert set(alignment.train) == {"projector", "fusion"}
