@@ -122,3 +122,13 @@ def load() -> StandIn:
 def load_blind() -> StandIn:
     """A model that says yes to everything."""
     return StandIn("blind")
+
+
+def load_broken() -> StandIn:
+    """A model with a mistake in it."""
+    raise ZeroDivisionError("a mistake of the model's")
+
+
+def load_stopped() -> StandIn:
+    """A model whose loading is stopped from the keyboard."""
+    raise KeyboardInterrupt

@@ -77,7 +77,8 @@ def _run(folder: Path) -> str:
     weights = ", ".join(f"{k} {v}" for k, v in model.get("identity", {}).items() if k not in ("name", "revision") and v)
     lines += [
         f"Seed {results['seed']}, {results['replicates']:,} replicates; data SHA-256 `{made['data_hash'][:16]}`; policy {config['policy']['name']} "
-        f"{config['policy']['version']} `{config['policy']['sha256'][:16]}`; model {model['called']} {model.get('revision', '')}{', ' + weights if weights else ''}; "
+        f"{config['policy']['version']} `{config['policy']['sha256'][:16]}`; "
+        f"model {model['called']} {model.get('revision', '')}{', ' + weights if weights else ''}; "
         f"limit {config.get('limit') or 'none'}; made {made['created']} in {made.get('wall_seconds') or 0:,.0f} s on "
         f"{made['hardware'].get('processor', '?')}, "
         f"{made['hardware'].get('cores', '?')} cores; " + ", ".join(f"{k} {v}" for k, v in made["versions"].items()) + f"; command `{made['command']}`.",
@@ -137,7 +138,8 @@ def _words(part: Mapping[str, Any]) -> list[str]:
     made_table = part["flips"]["generated"]
     if made_table["items"]:
         lines += [
-            f"Generated wordings of {made_table['items']} questions ({made_table['wordings_per_item']['mean']:.1f} each): any flip {show(made_table['any_flip'])}; "
+            f"Generated wordings of {made_table['items']} questions ({made_table['wordings_per_item']['mean']:.1f} each): "
+            f"any flip {show(made_table['any_flip'])}; "
             f"right in every wording {show(made_table['worst_case_accuracy'])}, in the original {show(made_table['accuracy'])}.",
             "",
         ]
@@ -183,7 +185,8 @@ def _sure(part: Mapping[str, Any]) -> list[str]:
     lines = _table(("confidence", "ECE, 15 bins", "ECE if calibrated", "Brier"), rows)
     if s["n"]:
         lines += [
-            f"Ungated, ranked by {s['score']}: AURC {show(s['aurc'], percent=False)}; AUROC of right against wrong {show(s['auroc_right_wrong'], percent=False)}.",
+            f"Ungated, ranked by {s['score']}: AURC {show(s['aurc'], percent=False)}; "
+            f"AUROC of right against wrong {show(s['auroc_right_wrong'], percent=False)}.",
             "",
         ]
     return lines

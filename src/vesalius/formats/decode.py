@@ -65,13 +65,16 @@ def read_claim(dataset: Dataset, path: Path) -> Claim:
     syntax = header.text(dataset.file_meta, "TransferSyntaxUID")
     if syntax is None:
         raise UnreadableStudy(path, "does not say in which transfer syntax its pixels are encoded", remedy="export it again with its meta information")
+    stored = header.whole(dataset, "BitsStored", path, default=allocated)
+    if allocated not in (1, 8, 16, 32, 64) or not 1 <= stored <= allocated:
+        raise UnreadableStudy(path, f"claims {stored} bits stored in {allocated} allocated", remedy="export it again, the header is damaged")
     return Claim(
         rows=header.whole(dataset, "Rows", path),
         cols=header.whole(dataset, "Columns", path),
         frames=header.whole(dataset, "NumberOfFrames", path, default=1) or 1,
         samples=header.whole(dataset, "SamplesPerPixel", path, default=1),
         allocated=allocated,
-        stored=header.whole(dataset, "BitsStored", path, default=allocated),
+        stored=stored,
         photometric=header.text(dataset, "PhotometricInterpretation") or "",
         keyword=keyword,
         syntax=syntax,

@@ -132,7 +132,7 @@ def problem(entry: Path) -> str | None:
             if not (unchanged and name == FILES[0]) and sha256_file(path) != said["sha256"]:
                 return f"{name} has changed"
         return _header_problem(entry / FILES[0])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         return f"incomplete ({type(error).__name__})"
 
 
@@ -225,12 +225,22 @@ def _seal(work: Path, entry: Path, source: dict[str, str]) -> None:
         raise WeightsError(f"the weights made are not whole: {found}", remedy="check the free space of the cache's disk and try again")
     record = work / RECORD
     record.write_text(json.dumps({**source, "files": files}, indent=1), encoding="utf-8")
+    _open_to_others(work)
     if entry.exists():
         aside = entry.with_name(f".{entry.name}.old")
         shutil.rmtree(aside, ignore_errors=True)
         entry.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
     work.rename(entry)
+
+
+def _open_to_others(work: Path) -> None:
+    """Temporary directories are private; a cache may be shared as far as the user's umask says."""
+    mask = os.umask(0)
+    os.umask(mask)
+    work.chmod(0o777 & ~mask)
+    for path in work.iterdir():
+        path.chmod(0o666 & ~mask)
 
 
 def _header_problem(path: Path) -> str | None:

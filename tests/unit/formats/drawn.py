@@ -42,7 +42,7 @@ def dataset(pixels: np.ndarray | None = RAMP, *, syntax: str = ExplicitVRLittleE
         ds["PixelData"].is_undefined_length = True
     for keyword, value in elements.items():
         if value is None:
-            del ds[keyword]
+            ds.pop(keyword, None)
         else:
             setattr(ds, keyword, value)
     return ds

@@ -56,12 +56,15 @@ def test_truncated_header(tmp_path: Path) -> None:
             formats.read(path)
 
 
-@pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "SC_rgb_jpeg_gdcm.dcm", "SC_rgb_jpeg.dcm"])
+@pytest.mark.parametrize(
+    "name", ["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "SC_rgb_jpeg_gdcm.dcm", "SC_rgb_jpeg_dcmtk.dcm"]
+)
 @pytest.mark.parametrize("part", [0.5, 0.8, 0.95])
 def test_truncated_compressed_files(name: str, part: float, tmp_path: Path) -> None:
     whole = Path(str(get_testdata_file(name, download=False))).read_bytes()
     start = whole.find(b"\xe0\x7f\x10\x00O")
     end = whole.find(b"\xfe\xff\xdd\xe0", start)
+    assert 0 < start < end
     path = tmp_path / name
     path.write_bytes(whole[: start + int((end - start) * part)])
     with pytest.raises(UnreadableStudy):
@@ -78,7 +81,8 @@ def test_truncated_jpeg_2000_codestream_in_a_sound_file(part: float, tmp_path: P
 def test_corrupt_jpeg_2000(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     frame = j2k()
     at = frame.find(b"\xff\x52")  # the coding style: without it nothing can be decoded
-    refused(j2k_file(tmp_path / "x.dcm", frame[: at + 2] + b"\xff" * 12 + frame[at + 14 :]), "")
+    refused(j2k_file(tmp_path / "x.dcm", frame[: at + 9] + b"\x4d" + frame[at + 10 :]), "its pixels cannot be decoded (Error decoding the J2K data")
+    refused(j2k_file(tmp_path / "z.dcm", frame[: at + 2] + b"\xff" * 12 + frame[at + 14 :]), "the compressed pixel data is truncated or damaged")
     refused(j2k_file(tmp_path / "y.dcm", b"no codestream at all" * 9), "do not begin as their encoding demands")
     assert capfd.readouterr().err == ""
 
@@ -126,9 +130,9 @@ def test_missing_elements_that_decoding_needs(keyword: str, tmp_path: Path) -> N
     refused(drawn.write(tmp_path / "x.dcm", **{keyword: None}), "cannot be decoded")
 
 
-@pytest.mark.parametrize("bits", [0, 3, 64, 128])
-def test_impossible_bits(bits: int, tmp_path: Path) -> None:
-    refused(drawn.write(tmp_path / "x.dcm", BitsAllocated=bits), "")
+@pytest.mark.parametrize(("allocated", "stored"), [(0, 0), (3, 3), (128, 16), (16, 17), (16, 0)])
+def test_impossible_bits(allocated: int, stored: int, tmp_path: Path) -> None:
+    refused(drawn.write(tmp_path / "x.dcm", BitsAllocated=allocated, BitsStored=stored), f"claims {stored} bits stored in {allocated} allocated")
 
 
 def test_no_pixels(tmp_path: Path) -> None:

@@ -169,9 +169,6 @@ def test_looking_is_optional_and_its_failure_is_noted(study):
 
 
 def test_a_model_that_cannot_say_where_it_looks(study):
-    class Closed(StandIn):
-        saliency = None
-
     class Bare:
         def __init__(self):
             self._inner = StandIn()
