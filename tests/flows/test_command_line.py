@@ -175,7 +175,7 @@ def test_nobody_reads_any_more():
 
 def test_warnings_of_libraries_are_silent_and_ours_are_not(vesalius, dicom, tmp_path):
     (tmp_path / "a.dcm").write_bytes(dicom("CT_small.dcm").read_bytes())
-    (tmp_path / "b.dcm").write_bytes(dicom("CT_small.dcm").read_bytes()[:2000])
+    (tmp_path / "b.dcm").write_bytes(dicom("CT_small.dcm").read_bytes()[:20000])
     said = vesalius("ask", tmp_path, "Is there a fracture?", "--model", "standin", "--json")
     assert json.loads(said.out)
     assert "1 of 2 files are damaged and were left out" in said.err

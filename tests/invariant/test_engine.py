@@ -32,6 +32,13 @@ class Setup:
     features: torch.Tensor
 
 
+class NoTokens(torch.nn.Module):
+    """The image speaks through the readout alone."""
+
+    def forward(self, memory):
+        return memory.new_zeros(len(memory), 0, 32)
+
+
 def build(*, readout=False, wrap=False, cells=5, budget=1024, kv_heads=2):
     plain = hosted(kv_heads=kv_heads)
     model, prompt = composed(hosted(kv_heads=kv_heads) if wrap else plain, readout=readout, wrap=wrap)
@@ -210,6 +217,60 @@ def test_shared_tokens_are_computed_once():
     setup.engine.answer(image, QUESTIONS[:2], Sampling(max_new_tokens=1))
     # "is there a mass in the" is common; then left/right, lung, and the two words of the template for each
     assert sizes == [6 + 2 * (one - 6)]
+
+
+def test_images_without_tokens_share_the_reading_of_a_question():
+    setup = build(readout=True)
+    setup.model.projector = NoTokens()
+    setup.engine = Engine(setup.model, setup.prompt)
+    images = [setup.engine.encode_memory(setup.features[i : i + 1])[0] for i in range(3)]
+    sizes, states = [], setup.engine.decoder.states
+
+    def counted(embeds, positions, attention, keep=None):
+        sizes.append(embeds.shape[1])
+        return states(embeds, positions, attention, keep)
+
+    setup.engine.decoder.states = counted
+    ways = [Sampling(max_new_tokens=5), *(Sampling(1.0, 5, seed) for seed in range(3))]
+    asks = [Ask(image, question, way) for image in images for question in QUESTIONS[:2] for way in ways]
+    records = setup.engine.ask(asks)
+    assert sizes[0] == 6 + 2 * (len(setup.prompt.question(QUESTIONS[0])) - 6)  # as many as for one image
+    for ask, record in zip(asks, records, strict=True):
+        generator = random_of(ask.question, ask.sampling)
+        same(record, *plain_answer(setup.lm, setup.model, setup.prompt, ask.image.memory, ask.question, ask.sampling, generator))
+    assert len({records[0].logprobs, records[8].logprobs, records[16].logprobs}) == 3
+
+
+def test_a_shared_prefix_follows_the_weights():
+    setup = build(readout=True)
+    setup.model.projector = NoTokens()
+    setup.engine = Engine(setup.model, setup.prompt)
+    setup.engine.encode_memory(setup.features[:1])
+    with torch.no_grad():
+        for plain, own in zip(setup.lm.model.parameters(), setup.model.lm.model.parameters(), strict=True):
+            plain.mul_(1.1)
+            own.mul_(1.1)
+    image = setup.engine.encode_memory(setup.features[:1])[0]
+    way = Sampling(max_new_tokens=5)
+    same(setup.engine.answer(image, QUESTIONS[:1], way)[0], *plain_answer(setup.lm, setup.model, setup.prompt, setup.features[:1], QUESTIONS[0], way, None))
+
+
+def test_a_model_of_another_shape():
+    from transformers import PhiConfig, PhiForCausalLM
+
+    torch.manual_seed(0)
+    config = PhiConfig(vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, max_position_embeddings=256)
+    config.initializer_range = 0.3
+    plain = PhiForCausalLM(config).eval()
+    hosted_in = PhiForCausalLM(config).eval()
+    hosted_in.load_state_dict(plain.state_dict())
+    model, prompt = composed(hosted_in, readout=False, wrap=True)
+    features = torch.randn(1, 5, 12)
+    engine = Engine(model, prompt)
+    image = engine.encode_memory(features)[0]
+    way = Sampling(max_new_tokens=5)
+    for question, record in zip(QUESTIONS, engine.answer(image, QUESTIONS, way), strict=True):
+        same(record, *plain_answer(plain, model, prompt, features, question, way, None))
 
 
 def test_a_question_cannot_end_its_own_turn():

@@ -18,7 +18,7 @@ from vesalius.data.base import Dataset
 from vesalius.domain.exchange import Answer, Exchange, Split
 from vesalius.evaluate import baselines
 from vesalius.evaluate.ask import open_study
-from vesalius.evaluate.record import OutputRefused, RecordCorrupt, answer_json, answer_of, append, read_rows
+from vesalius.evaluate.record import OutputError, RecordFormatError, answer_json, answer_of, append, read_rows
 
 FILE = "baselines.jsonl"
 _FEATURES = "features.npz"
@@ -31,7 +31,7 @@ def fit_and_record(data: Dataset, root: Path, out: Path, *, protocols: Sequence[
     """Fit every baseline that is not recorded yet and append its answers to the test rows of each protocol.
 
     Raises:
-        UnknownName: no such baseline. MissingExtra: scikit-learn or the image tower is not installed. OutputRefused, RecordCorrupt: as `record`.
+        UnknownName: no such baseline. MissingExtra: scikit-learn or the image tower is not installed. OutputError, RecordFormatError: as `record`.
     """
     path = out / FILE
     done = set(read_baselines(path))
@@ -55,7 +55,7 @@ def read_baselines(path: Path) -> dict[tuple[str, str], dict[str, Answer]]:
     """(protocol, baseline) -> id -> answer, of baselines that were recorded to the end.
 
     Raises:
-        RecordCorrupt: a line is no record of a baseline.
+        RecordFormatError: a line is no record of a baseline.
     """
     found: dict[tuple[str, str], dict[str, Answer]] = defaultdict(dict)
     complete = set()
@@ -67,7 +67,7 @@ def read_baselines(path: Path) -> dict[tuple[str, str], dict[str, Answer]]:
             else:
                 found[key][row["id"]] = answer_of(row["answer"])
         except (KeyError, TypeError, ValueError) as error:
-            raise RecordCorrupt(f"{path}: record {number} cannot be used ({error})", remedy="delete the file; the baselines are fitted again") from error
+            raise RecordFormatError(f"{path}: record {number} cannot be used ({error})", remedy="delete the file; the baselines are fitted again") from error
     return {key: answers for key, answers in found.items() if key in complete}
 
 
@@ -90,7 +90,7 @@ def _features(exchanges: Sequence[Exchange], root: Path, path: Path, progress: P
             with path.open("wb") as stream:
                 np.savez(stream, allow_pickle=False, **known)
         except OSError as error:
-            raise OutputRefused(f"{path}: cannot be written ({error.strerror})", remedy="give --out a folder that you may write to") from error
+            raise OutputError(f"{path}: cannot be written ({error.strerror})", remedy="give --out a folder that you may write to") from error
     return known
 
 

@@ -34,7 +34,7 @@ def write_page(path: Path, results: Mapping[str, Any], made: Mapping[str, Any]) 
     """Draw the page of a run.
 
     Raises:
-        MissingExtra: jinja2 is not installed. OutputRefused: the page cannot be written.
+        MissingExtra: jinja2 is not installed. OutputError: the page cannot be written.
     """
     write_text(path, render(results, made))
 

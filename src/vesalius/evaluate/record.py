@@ -19,11 +19,11 @@ from vesalius.errors import InvalidValue, UserError
 FORMAT = 1
 
 
-class RecordCorrupt(UserError):
+class RecordFormatError(UserError):
     """A record file holds a line that is no record."""
 
 
-class OutputRefused(UserError):
+class OutputError(UserError):
     """A run folder cannot be written."""
 
 
@@ -103,7 +103,7 @@ class Item:
         """The item of one line.
 
         Raises:
-            KeyError, TypeError, ValueError: the mapping is not a record (`read_items` turns them into `RecordCorrupt`).
+            KeyError, TypeError, ValueError: the mapping is not a record (`read_items` turns them into `RecordFormatError`).
         """
         if row["format"] != FORMAT:
             raise ValueError(f"record format {row['format']!r} is not {FORMAT}")
@@ -160,14 +160,14 @@ def read_rows(path: Path) -> tuple[list[dict[str, Any]], int]:
         The rows, and the number of bytes up to the end of the last whole one: what follows is a torn line (the writer was killed) and is left out.
 
     Raises:
-        RecordCorrupt: a line other than the last is no JSON object, or holds a number that is not finite. No file is no rows.
+        RecordFormatError: a line other than the last is no JSON object, or holds a number that is not finite. No file is no rows.
     """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return [], 0
     except OSError as error:
-        raise RecordCorrupt(f"{path}: cannot be read ({error.strerror})", remedy="give the folder of a run") from error
+        raise RecordFormatError(f"{path}: cannot be read ({error.strerror})", remedy="give the folder of a run") from error
     rows: list[dict[str, Any]] = []
     whole = 0
     lines = content.split(b"\n")
@@ -190,9 +190,9 @@ def _row(line: bytes, path: Path, number: int, *, torn: bool) -> dict[str, Any] 
     try:
         row = json.loads(line, parse_constant=_refuse)
     except ValueError as error:
-        raise RecordCorrupt(f"{path}: line {number} is not a record ({error})", remedy="restore the file, or start a new run folder") from error
+        raise RecordFormatError(f"{path}: line {number} is not a record ({error})", remedy="restore the file, or start a new run folder") from error
     if not isinstance(row, dict):
-        raise RecordCorrupt(f"{path}: line {number} is not a record (not an object)", remedy="restore the file, or start a new run folder")
+        raise RecordFormatError(f"{path}: line {number} is not a record (not an object)", remedy="restore the file, or start a new run folder")
     return row
 
 
@@ -204,7 +204,7 @@ def read_items(path: Path) -> list[Item]:
     """The items of a file, in its order, each id once.
 
     Raises:
-        RecordCorrupt: as `read_rows`; or a row lacks a field, holds a value out of range, or repeats an id.
+        RecordFormatError: as `read_rows`; or a row lacks a field, holds a value out of range, or repeats an id.
     """
     items: dict[str, Item] = {}
     for number, row in enumerate(read_rows(path)[0], start=1):
@@ -212,9 +212,9 @@ def read_items(path: Path) -> list[Item]:
             item = Item.from_json(row)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             why = f"no field {error}" if isinstance(error, KeyError) else str(error)
-            raise RecordCorrupt(f"{path}: record {number} cannot be used ({why})", remedy="restore the file, or start a new run folder") from error
+            raise RecordFormatError(f"{path}: record {number} cannot be used ({why})", remedy="restore the file, or start a new run folder") from error
         if item.id in items:
-            raise RecordCorrupt(f"{path}: {item.id!r} is recorded twice", remedy="do not let two processes write into one run folder")
+            raise RecordFormatError(f"{path}: {item.id!r} is recorded twice", remedy="do not let two processes write into one run folder")
         items[item.id] = item
     return list(items.values())
 
@@ -223,7 +223,7 @@ def append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Add rows to a file of JSON lines and flush; a torn last line is cut off first.
 
     Raises:
-        OutputRefused: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
     try:
@@ -231,14 +231,14 @@ def append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             stream.write(text.encode())
             stream.flush()
     except OSError as error:
-        raise OutputRefused(f"{path}: cannot be written ({error.strerror})", remedy="give --out a folder on a disk with room that you may write to") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror})", remedy="give --out a folder on a disk with room that you may write to") from error
 
 
 def mend(path: Path) -> int:
     """Cut a torn last line off; returns the number of bytes cut.
 
     Raises:
-        RecordCorrupt, OutputRefused: as `read_rows` and `append`.
+        RecordFormatError, OutputError: as `read_rows` and `append`.
     """
     _, whole = read_rows(path)
     if not path.exists() or (torn := path.stat().st_size - whole) <= 0:
@@ -247,7 +247,7 @@ def mend(path: Path) -> int:
         with path.open("r+b") as stream:
             stream.truncate(whole)
     except OSError as error:
-        raise OutputRefused(f"{path}: cannot be written ({error.strerror})", remedy="give --out a folder that you may write to") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror})", remedy="give --out a folder that you may write to") from error
     return torn
 
 
@@ -255,19 +255,19 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file by way of a temporary one, so that a reader never sees half of it.
 
     Raises:
-        OutputRefused: it cannot be written.
+        OutputError: it cannot be written.
     """
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file by way of a temporary one. Raises: OutputRefused."""
+    """Write a text file by way of a temporary one. Raises: OutputError."""
     fresh = path.with_name(path.name + ".new")
     try:
         fresh.write_text(text, encoding="utf-8")
         fresh.replace(path)
     except OSError as error:
-        raise OutputRefused(f"{path}: cannot be written ({error.strerror})", remedy="give --out a folder that you may write to") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror})", remedy="give --out a folder that you may write to") from error
 
 
 def parts_of(items: Iterable[Item]) -> Iterator[str]:

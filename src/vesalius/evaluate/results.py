@@ -13,7 +13,7 @@ from typing import Any
 
 from vesalius.errors import UserError
 from vesalius.evaluate.accuracy import BLANK, MODEL, SWAP
-from vesalius.evaluate.record import RecordCorrupt, write_text
+from vesalius.evaluate.record import RecordFormatError, write_text
 from vesalius.evaluate.task import RESULTS, read_provenance
 
 _HEAD = """# Results
@@ -35,7 +35,7 @@ def write(runs: Sequence[str | Path], out: str | Path) -> str:
         The text.
 
     Raises:
-        RecordCorrupt: a folder is not a scored run. OutputRefused: the file cannot be written.
+        RecordFormatError: a folder is not a scored run. OutputError: the file cannot be written.
     """
     text = "\n".join([_HEAD, *(_run(Path(run)) for run in runs)])
     write_text(Path(out), text)
@@ -46,15 +46,15 @@ def read_results(folder: Path) -> dict[str, Any]:
     """`results.json` of a run.
 
     Raises:
-        RecordCorrupt: it is absent or damaged.
+        RecordFormatError: it is absent or damaged.
     """
     try:
         found = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
         _ = found["parts"], found["suite"]
     except OSError as error:
-        raise RecordCorrupt(f"{folder} holds no {RESULTS} ({error.strerror})", remedy="run: vesalius evaluate rescore RUN") from error
+        raise RecordFormatError(f"{folder} holds no {RESULTS} ({error.strerror})", remedy="run: vesalius evaluate rescore RUN") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise RecordCorrupt(f"{folder / RESULTS}: is damaged ({type(error).__name__})", remedy="run: vesalius evaluate rescore RUN") from error
+        raise RecordFormatError(f"{folder / RESULTS}: is damaged ({type(error).__name__})", remedy="run: vesalius evaluate rescore RUN") from error
     return dict(found)
 
 

@@ -24,7 +24,7 @@ from vesalius.evaluate import baselines as baseline_table
 from vesalius.evaluate import fitted, plan, vqa
 from vesalius.evaluate.ask import Asker, open_study
 from vesalius.evaluate.page import write_page
-from vesalius.evaluate.record import Item, OutputRefused, RecordCorrupt, append, mend, read_items, read_rows, write_json
+from vesalius.evaluate.record import Item, OutputError, RecordFormatError, append, mend, read_items, read_rows, write_json
 from vesalius.models.base import GREEDY, GenerativeModel, card_json
 from vesalius.models.cards import MODELS
 from vesalius.reader import Reader, bank_of
@@ -38,7 +38,7 @@ _SAME_RUN = ("suite", "model", "policy", "protocols", "reworded")
 Progress = Callable[[int, int, str], None]
 
 
-class OtherRun(UserError):
+class OtherRunError(UserError):
     """A run folder holds records of another model, policy, data or plan."""
 
 
@@ -98,8 +98,8 @@ def run(
         The results, as in `results.json`.
 
     Raises:
-        UnknownName: no such suite, model, protocol or baseline. DataMissing: no data. OutputRefused: the folder cannot be written.
-        OtherRun: the folder holds another run. RecordCorrupt: its records are damaged. InvalidValue: a number out of range.
+        UnknownName: no such suite, model, protocol or baseline. DataMissing: no data. OutputError: the folder cannot be written.
+        OtherRunError: the folder holds another run. RecordFormatError: its records are damaged. InvalidValue: a number out of range.
         InterruptedWork: stopped from the keyboard; the same call continues.
     """
     started = time.monotonic()
@@ -135,13 +135,13 @@ def rescore(run: str | Path, *, replicates: int = 2000) -> dict[str, Any]:
     """Score a recorded run again and remake its `results.json` and `page.html`; no model and no data are needed.
 
     Raises:
-        RecordCorrupt: the folder holds no run, or damaged records. OutputRefused: the results cannot be written.
+        RecordFormatError: the folder holds no run, or damaged records. OutputError: the results cannot be written.
     """
     folder = Path(run)
     made = read_provenance(folder)
     items = read_items(folder / ITEMS)
     if not items:
-        raise RecordCorrupt(f"{folder} holds no recorded items", remedy="give the folder of a run that has asked at least one image")
+        raise RecordFormatError(f"{folder} holds no recorded items", remedy="give the folder of a run that has asked at least one image")
     readings, _ = read_rows(folder / READINGS)
     results = vqa.score(items, baselines=fitted.by_protocol(folder / fitted.FILE), readings=readings, replicates=replicates, seed=SEED)
     results = {"suite": made["config"]["suite"], "notes": list(made["config"].get("notes", ())), **results}
@@ -154,18 +154,18 @@ def read_provenance(folder: Path) -> dict[str, Any]:
     """The record of who made a run.
 
     Raises:
-        RecordCorrupt: there is none, or it is damaged.
+        RecordFormatError: there is none, or it is damaged.
     """
     path = folder / PROVENANCE
     try:
         made = json.loads(path.read_text(encoding="utf-8"))
         _ = made["config"]["suite"], made["config"]["model"], made["data_hash"]
     except OSError as error:
-        raise RecordCorrupt(
+        raise RecordFormatError(
             f"{folder} is not the folder of a run ({PROVENANCE}: {error.strerror})", remedy="give the --out of an earlier evaluation"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise RecordCorrupt(f"{path}: is damaged ({type(error).__name__}: {error})", remedy="restore the file, or start a new run folder") from error
+        raise RecordFormatError(f"{path}: is damaged ({type(error).__name__}: {error})", remedy="restore the file, or start a new run folder") from error
     return dict(made)
 
 
@@ -173,7 +173,7 @@ def open_folder(out: Path) -> None:
     """Make the run folder and prove that it can be written.
 
     Raises:
-        OutputRefused: it cannot.
+        OutputError: it cannot.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,7 @@ def open_folder(out: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise OutputRefused(f"the run folder {out} cannot be written ({error.strerror})", remedy="give --out a folder that you may write to") from error
+        raise OutputError(f"the run folder {out} cannot be written ({error.strerror})", remedy="give --out a folder that you may write to") from error
 
 
 def _baseline_names(chosen: plan.Suite, wanted: bool | Sequence[str]) -> list[str]:
@@ -206,7 +206,7 @@ def _begin(out: Path, identity: Identity, data_hash: str, how: Mapping[str, Any]
     """The provenance of the whole run, checked against what the folder already holds.
 
     Raises:
-        OtherRun: the folder belongs to another run.
+        OtherRunError: the folder belongs to another run.
     """
     notes = [protocol.note for protocol in dataset(plan.suite(identity.suite).dataset).card.protocols if protocol.name in identity.protocols]
     caveats = list(dataset(plan.suite(identity.suite).dataset).card.caveats)
@@ -214,15 +214,17 @@ def _begin(out: Path, identity: Identity, data_hash: str, how: Mapping[str, Any]
     made = provenance.record(seed=SEED, data_hash=data_hash, config=config)
     if not (out / PROVENANCE).exists():
         if (out / ITEMS).exists():
-            raise OtherRun(f"{out} holds records of unknown origin ({PROVENANCE} is missing)", remedy="give --out a new folder")
+            raise OtherRunError(f"{out} holds records of unknown origin ({PROVENANCE} is missing)", remedy="give --out a new folder")
         write_json(out / PROVENANCE, made.to_json())
         return made
     old = read_provenance(out)
     for key in _SAME_RUN:
         if old["config"].get(key) != made.config[key]:
-            raise OtherRun(f"{out} holds a run with another {key} ({_brief(old['config'].get(key))})", remedy="give --out a new folder, or the same settings")
+            raise OtherRunError(
+                f"{out} holds a run with another {key} ({_brief(old['config'].get(key))})", remedy="give --out a new folder, or the same settings"
+            )
     if old["data_hash"] != data_hash:
-        raise OtherRun(f"{out} holds a run on other data (hash {old['data_hash'][:12]}, now {data_hash[:12]})", remedy="give --out a new folder")
+        raise OtherRunError(f"{out} holds a run on other data (hash {old['data_hash'][:12]}, now {data_hash[:12]})", remedy="give --out a new folder")
     return dataclasses.replace(made, created=old["created"], wall_seconds=old.get("wall_seconds"))
 
 

@@ -139,7 +139,7 @@ def _as_array(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int], p
             else:
                 several = [decoder.as_array(dataset, index=k, decoding_plugin=plugin) for k in keep]
                 values, properties = np.stack([v for v, _ in several]), several[0][1]
-    except header.PARSER_FAILURES as error:
+    except header.parser_failures() as error:
         reason = str(error).splitlines()[-1].strip().removeprefix(f"{plugin}: ") if str(error) else type(error).__name__
         raise UnreadableStudy(path, f"its pixels cannot be decoded ({header.short(ValueError(reason))})", remedy="export it again") from error
     wanted = len(keep) * claim.rows * claim.cols * claim.samples
@@ -174,7 +174,7 @@ def _frames(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int]) -> 
                 if index in wanted:
                     found += 1
                     yield bytes(frame)
-    except header.PARSER_FAILURES as error:
+    except header.parser_failures() as error:
         raise UnreadableStudy(path, f"its compressed frames cannot be told apart ({header.short(error)})", remedy="export it again") from error
     if found < len(wanted):
         raise UnreadableStudy(path, f"holds fewer frames than the {claim.frames} its header names", remedy="copy or export it again")

@@ -29,8 +29,7 @@ class NotAnImage(UnreadableStudy):
     """The file is sound, but it holds no pixels: a report, a plan, a waveform, an index, a text."""
 
 
-# A parser of foreign bytes fails in any of these ways; pydicom converts values when they are asked for, so each access may.
-PARSER_FAILURES: tuple[type[Exception], ...] = (
+_FAILURES: tuple[type[Exception], ...] = (
     ArithmeticError,
     AttributeError,
     BufferError,
@@ -47,6 +46,14 @@ PARSER_FAILURES: tuple[type[Exception], ...] = (
     struct.error,
     zlib.error,
 )
+
+
+def parser_failures() -> tuple[type[Exception], ...]:
+    """All the ways in which a parser of foreign bytes fails; pydicom converts values when they are asked for, so each access may. Asked on failure only."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (*_FAILURES, BytesLengthException, InvalidDicomError)
+
 
 # Filters of the warnings module and of a logger belong to the process: one reader changes them at a time, and puts them back.
 _QUIET = threading.RLock()
@@ -129,7 +136,7 @@ def open_dataset(path: Path, *, pixels: bool = True) -> Dataset:
             raise
         except (FileNotFoundError, PermissionError) as error:
             raise cannot_open(path, error) from error
-        except PARSER_FAILURES as error:
+        except parser_failures() as error:
             raise UnreadableStudy(path, f"is truncated or damaged ({short(error)})", remedy="export it again") from error
         _complete_syntax(dataset)
         return dataset
@@ -176,7 +183,7 @@ def value(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 - DICOM values
     """The value of an element, or None when it is absent, empty or malformed."""
     try:
         found = dataset.get(keyword)
-    except PARSER_FAILURES as error:
+    except parser_failures() as error:
         LOG.debug("%s cannot be read: %s", keyword, short(error))
         return None
     return None if found is None or found == "" else found
@@ -206,7 +213,7 @@ def numbers(dataset: Dataset, keyword: str, count: int | None = None) -> tuple[f
     many = isinstance(found, list | tuple) or (hasattr(found, "__iter__") and not isinstance(found, str))
     try:
         result = tuple(float(x) for x in (found if many else (found,)))
-    except PARSER_FAILURES:
+    except parser_failures():
         return None
     if not result or not all(math.isfinite(x) for x in result) or (count is not None and len(result) != count):
         return None
@@ -237,7 +244,7 @@ def whole(dataset: Dataset, keyword: str, path: Path, *, default: int | None = N
                 return default
             raise UnreadableStudy(path, f"the header has no {name}", remedy="export it again with a complete header")
         return int(found)
-    except PARSER_FAILURES as error:
+    except parser_failures() as error:
         raise UnreadableStudy(path, f"{name} in the header is not a whole number", remedy="correct the header or export it again") from error
 
 
@@ -252,7 +259,7 @@ def decisive(dataset: Dataset, keyword: str, path: Path) -> float | None:
         if found is None or found == "":
             return None
         result = float(found)
-    except PARSER_FAILURES:
+    except parser_failures():
         result = math.nan
     if not math.isfinite(result):
         raise UnreadableStudy(path, f"{keyword} in the header is not a finite number", remedy="correct the header or export it again")

@@ -34,7 +34,7 @@ def read_overlays(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int
                 if mask is not None:
                     label, kind = _word(dataset, group, 0x1500), _word(dataset, group, 0x0040)
                     found.append(Overlay(mask, label=label, kind=kind or "G"))
-        except header.PARSER_FAILURES as error:
+        except header.parser_failures() as error:
             header.LOG.debug("%s: overlay %04X is malformed and left out: %s", path.name, group, header.short(error))
     return tuple(found)
 

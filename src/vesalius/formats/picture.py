@@ -90,7 +90,7 @@ def load(path: Path, *, declared: Declared | None = None, frames: Frames = "choo
             raise header.cannot_open(path, error) from error
         except PIL.Image.DecompressionBombError as error:
             raise UnreadableStudy(path, f"is refused as a decompression bomb ({header.short(error)})", remedy="give a smaller image") from error
-        except header.PARSER_FAILURES as error:
+        except header.parser_failures() as error:
             raise UnreadableStudy(path, f"is truncated or damaged ({_reason(error)})", remedy="export it again") from error
     pixels, intensity = _stack(path, arrays, one_bit)
     eight_bit = intensity is Intensity.RELATIVE and arrays[0].dtype == np.uint8

@@ -84,9 +84,13 @@ class GenerativeModel(Protocol):
 
     card: ModelCard
 
-    def encode(self, study: Study) -> Any: ...  # noqa: ANN401 - each family has its own Encoded
+    def encode(self, study: Study) -> Any:  # noqa: ANN401 - each family has its own Encoded
+        """Make a study ready, once."""
+        ...
 
-    def answer(self, encoded: Any, questions: Sequence[Question], sampling: Sampling | Sequence[Sampling] = GREEDY) -> list[Answer]: ...  # noqa: ANN401
+    def answer(self, encoded: Any, questions: Sequence[Question], sampling: Sampling | Sequence[Sampling] = GREEDY) -> list[Answer]:  # noqa: ANN401
+        """Answers to questions about one encoded image, in their order."""
+        ...
 
     def ask(self, asks: Sequence[tuple[Any, Question, Sampling]]) -> list[Answer]:
         """Questions about any number of encoded images (the study, its controls) in as few passes as possible, in their order."""
@@ -96,7 +100,9 @@ class GenerativeModel(Protocol):
         """Log-probabilities (natural) of each option as the whole answer; shape (options,)."""
         ...
 
-    def stream(self, encoded: Any, question: Question, sampling: Sampling = GREEDY) -> Iterator[str]: ...  # noqa: ANN401
+    def stream(self, encoded: Any, question: Question, sampling: Sampling = GREEDY) -> Iterator[str]:  # noqa: ANN401
+        """An answer in pieces, as it comes."""
+        ...
 
 
 @runtime_checkable
@@ -114,9 +120,13 @@ class EmbeddingModel(Protocol):
 
     card: ModelCard
 
-    def embed_images(self, studies: Sequence[Study]) -> NDArray[np.float32]: ...
+    def embed_images(self, studies: Sequence[Study]) -> NDArray[np.float32]:
+        """[studies, width], of unit length."""
+        ...
 
-    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """[texts, width], of unit length."""
+        ...
 
 
 def card_json(card: ModelCard) -> Mapping[str, Any]:

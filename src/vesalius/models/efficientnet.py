@@ -57,7 +57,9 @@ class _SameConv(nn.Conv2d):
         for length, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
             total = max((-(-length // stride) - 1) * stride + kernel - length, 0)
             pads += [total // 2, total - total // 2]
-        return self._conv_forward(functional.pad(x, pads) if any(pads) else x, self.weight, None)
+        padded: Tensor = functional.pad(x, pads) if any(pads) else x
+        out: Tensor = self._conv_forward(padded, self.weight, None)
+        return out
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -83,8 +85,8 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = functional.relu6(self._bn1(self._depthwise_conv(y)))
-        y = self._bn2(self._project_conv(y))
-        return x + y if self.residual else y
+        narrow: Tensor = self._bn2(self._project_conv(y))
+        return x + narrow if self.residual else narrow
 
 
 class EfficientNetLite0(nn.Module):
@@ -100,7 +102,7 @@ class EfficientNetLite0(nn.Module):
         self._conv_head = _SameConv(320, WIDTH, 1, bias=False)
         self._bn1 = _norm(WIDTH)
 
-    def train(self, mode: bool = True) -> EfficientNetLite0:  # noqa: FBT001, FBT002 - torch's own signature
+    def train(self, mode: bool = True) -> EfficientNetLite0:
         """Keep BatchNorm in evaluation: see the class."""
         super().train(mode)
         for module in self.modules():

@@ -4,7 +4,8 @@ In: pixels, questions in words, how to draw the answers. Out: `Record`s: text, l
 Everything asked in one call is one tree of tokens. Its root is the image; questions branch where they differ; samples and the greedy answer branch
 from their question, and again only where they choose different tokens. The whole tree runs as one packed row without padding: keys and values of
 the image are held once, and a token attends to the image and to its own ancestors (a mask over the packed row), so answers equal those of asking
-one by one. Several images (a control, another patient) run in the same pass, each with its own root.
+one by one. Several images (a control, another patient) run in the same pass, each with its own root; images that take no tokens of the prefix,
+because only the readout sees them, share one root, and a question is read once for all of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,10 +97,15 @@ class Record:
 
 @dataclasses.dataclass(eq=False)
 class _Row:
-    """One ask on its way. `node` is the row of the current logits that speaks for it; `base` the position of its first answer token."""
+    """One ask on its way.
+
+    `state` is the row of the current hidden states where it stands; `view` the row of the current logits: that state as its image lets it speak.
+    `base` is the position of its first answer token.
+    """
 
     ask: Ask
-    node: int
+    state: int
+    view: int
     base: int
     random: np.random.Generator
     ids: list[int] = dataclasses.field(default_factory=list)
@@ -125,6 +132,7 @@ class Engine:
             raise InvalidValue(f"budget must be at least 1 token (got {budget})")
         self.composition, self.prompt, self.budget = composition.eval(), prompt, budget
         self.decoder = composition.decoder
+        self._bare: tuple[Any, Tensor, Tensor] | None = None  # the prefix of images without tokens, and the weights it was made with
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> list[EncodedImage]:
@@ -142,14 +150,30 @@ class Engine:
         count, length, _ = prefix.shape
         if length >= self.decoder.context:
             raise InvalidValue(f"the image takes {length} tokens of a context of {self.decoder.context}", remedy="use fewer image tokens")
-        pools = [self._pool(memory[i : i + 1], length, prefix.dtype) for i in range(count)]
+        tokens = length - len(self.prompt.before) - len(self.prompt.between)
+        if not tokens and count:
+            keys, values = self._bare_prefix(prefix[:1])
+            return [EncodedImage(keys, values, memory[i : i + 1], 0) for i in range(count)]
+        return [EncodedImage(p.keys, p.values, memory[i : i + 1], tokens) for i, p in enumerate(self._prefixes(prefix))]
+
+    def _bare_prefix(self, prefix: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of the words alone; made anew when a weight has moved since."""
+        weights = [(id(p), 0 if p.is_inference() else p._version) for p in self.composition.lm.parameters()]
+        if self._bare is None or self._bare[0] != weights:
+            pool = self._prefixes(prefix)[0]
+            self._bare = (weights, pool.keys, pool.values)
+        return self._bare[1], self._bare[2]
+
+    def _prefixes(self, prefix: Tensor) -> list[Pool]:
+        """Prefill prefixes [B, P, width] in one pass."""
+        count, length, width = prefix.shape
+        pools = [self._pool(length, prefix.dtype) for _ in range(count)]
         if count and length:
             positions = torch.arange(length, device=prefix.device).repeat(count)[None]
             parts = [Part(pool, i * length, (i + 1) * length, None) for i, pool in enumerate(pools)]
             nothing = torch.empty(0, dtype=torch.long, device=prefix.device)
-            self.decoder.states(prefix.reshape(1, count * length, -1), positions, Packed(parts), nothing)
-        tokens = length - len(self.prompt.before) - len(self.prompt.between)
-        return [EncodedImage(pool.keys, pool.values, pool.memory, tokens) for pool in pools]
+            self.decoder.states(prefix.reshape(1, count * length, width), positions, Packed(parts), nothing)
+        return pools
 
     def answer(self, image: EncodedImage, questions: Sequence[str], sampling: Sampling | Sequence[Sampling] = GREEDY) -> list[Record]:
         """Answers to questions about one image, in their order.
@@ -208,7 +232,8 @@ class Engine:
         trie = Trie()
         nodes = [[trie.add((*asked, *path[:length])) for length in range(len(path) + 1)] for path in paths]
         keep = sorted({node for line in nodes for node in line})
-        logprobs, _ = self._prefill([(image, trie, keep, self._below(image, len(trie)))])
+        hidden, _ = self._prefill([(trie, keep, self._below(image, len(trie)))])
+        logprobs = self._speak(hidden, [(image.memory, list(range(len(keep))))])
         row = {node: i for i, node in enumerate(keep)}
         ends = torch.tensor(self.prompt.stop, dtype=torch.long, device=logprobs.device)
         totals = []
@@ -226,116 +251,113 @@ class Engine:
     def _steps(self, asks: Sequence[Ask]) -> Iterator[list[_Row]]:
         """Run asks token by token; yields all rows, in the order of the asks, after every token."""
         with torch.inference_mode():
-            rows, logprobs, parts = self._start(asks)
+            rows, hidden, parts = self._start(asks)
         while True:
             with torch.inference_mode():
+                logprobs = self._speak(hidden, _views(rows))
                 children = self._choose(rows, logprobs)
             yield rows
             if not children:
                 return
             with torch.inference_mode():
-                logprobs, parts = self._grow(rows, children, parts)
+                hidden, parts = self._grow(rows, children, parts)
 
     def _start(self, asks: Sequence[Ask]) -> tuple[list[_Row], Tensor, list[Part]]:
         """Prefill the tree of questions; every ask stands at the end of its question."""
-        images: dict[int, EncodedImage] = {}
+        roots: dict[int, EncodedImage] = {}
         tries: dict[int, Trie] = {}
         ends = []
         for ask in asks:
-            images.setdefault(id(ask.image), ask.image)
-            ends.append((id(ask.image), tries.setdefault(id(ask.image), Trie()).add(self._ids(ask))))
-        roots: list[tuple[EncodedImage, Trie, list[int], Pool]] = []
-        node_of: dict[tuple[int, int], int] = {}
-        for key, image in images.items():
-            keep = sorted({end for at, end in ends if at == key})
-            room = len(tries[key]) + sum(a.sampling.max_new_tokens for a in asks if a.image is image)
-            roots.append((image, tries[key], keep, self._below(image, room)))
-            node_of.update({(key, end): len(node_of) + i for i, end in enumerate(keep)})
-        logprobs, parts = self._prefill(roots)
-        rows = [_Row(ask, node_of[end], ask.image.length + len(self._ids(ask)), _generator(ask)) for ask, end in zip(asks, ends, strict=True)]
-        yes, no = (logprobs[:, list(ids)].exp().sum(1).tolist() for ids in (self.prompt.yes, self.prompt.no))
-        for row in rows:
-            either = yes[row.node] + no[row.node]
-            row.first = (min(1.0, yes[row.node] / either) if either > 0 else 0.5, min(1.0, either))
-        return rows, logprobs, parts
+            root = id(ask.image.keys)
+            roots.setdefault(root, ask.image)
+            ends.append((root, tries.setdefault(root, Trie()).add(self._ids(ask))))
+        plan: list[tuple[Trie, list[int], Pool]] = []
+        state_of: dict[tuple[int, int], int] = {}
+        for root, image in roots.items():
+            keep = sorted({end for at, end in ends if at == root})
+            room = len(tries[root]) + sum(a.sampling.max_new_tokens for a in asks if id(a.image.keys) == root)
+            plan.append((tries[root], keep, self._below(image, room)))
+            state_of.update({(root, end): len(state_of) + i for i, end in enumerate(keep)})
+        hidden, parts = self._prefill(plan)
+        rows = [_Row(ask, state_of[end], 0, ask.image.length + len(self._ids(ask)), _generator(ask)) for ask, end in zip(asks, ends, strict=True)]
+        return rows, hidden, parts
 
-    def _prefill(self, roots: Sequence[tuple[EncodedImage, Trie, list[int], Pool]]) -> tuple[Tensor, list[Part]]:
-        """Run tries of questions; log-probabilities and ancestry at the kept nodes only."""
-        device = self._device
+    def _prefill(self, plan: Sequence[tuple[Trie, list[int], Pool]]) -> tuple[Tensor, list[Part]]:
+        """Run tries of questions; hidden states and ancestry at the kept nodes only."""
         ids, positions, keep, parts, start = [], [], [], [], 0
-        for image, trie, kept, pool in roots:
-            part = Part(pool, start, start + len(trie), torch.from_numpy(trie.ancestry()).to(device), kept)
+        for trie, kept, pool in plan:
+            part = Part(pool, start, start + len(trie), torch.from_numpy(trie.ancestry()).to(self._device), kept)
             ids += trie.tokens
-            positions += [image.length + depth for depth in trie.depths]
+            positions += [pool.prefix + depth for depth in trie.depths]
             keep += [start + node for node in kept]
             parts.append(part)
             start = part.stop
         return self._forward(ids, positions, keep, parts), [part.leaves() for part in parts]
 
     def _choose(self, rows: Sequence[_Row], logprobs: Tensor) -> dict[tuple[int, int], int]:
-        """Every unfinished row takes its next token; rows that agree share a child. Returns (node, token) -> child, in order of nodes."""
+        """Every unfinished row takes its next token; rows that agree share a child. Returns (state, token) -> child, in order of states."""
         live = [row for row in rows if not row.done]
         greedy = logprobs.argmax(1).tolist() if any(not r.ask.sampling.temperature for r in live) else []
-        ladders: dict[tuple[int, float], NDArray[np.float64]] = {}  # cumulative probabilities, once for each node and temperature
-        wanted: set[tuple[int, int]] = set()
+        yes, no = (logprobs[:, list(ids)].exp().sum(1).tolist() for ids in (self.prompt.yes, self.prompt.no))
+        ladders: dict[tuple[int, float], NDArray[np.float64]] = {}  # cumulative probabilities, once for each view and temperature
         for row in live:
             heat = row.ask.sampling.temperature
-            if heat and (row.node, heat) not in ladders:
-                ladders[row.node, heat] = _ladder(logprobs[row.node], heat)
-            token = _climb(ladders[row.node, heat], row.random) if heat else greedy[row.node]
-            row.logprobs.append(min(0.0, float(logprobs[row.node, token])))
+            if heat and (row.view, heat) not in ladders:
+                ladders[row.view, heat] = _ladder(logprobs[row.view], heat)
+            token = _climb(ladders[row.view, heat], row.random) if heat else greedy[row.view]
+            if not row.logprobs:
+                row.first = _yes_and_no(yes[row.view], no[row.view])
+            row.logprobs.append(min(0.0, float(logprobs[row.view, token])))
             row.stopped = token in self.prompt.stop
             if not row.stopped:
                 row.ids.append(token)
-                if not row.done:
-                    wanted.add((row.node, token))
-        children = {pair: child for child, pair in enumerate(sorted(wanted))}
+        live = [row for row in live if not row.done]
+        wanted = sorted({(row.state, row.ids[-1]) for row in live})
+        children = {pair: child for child, pair in enumerate(wanted)}
         for row in live:
-            if not row.done:
-                row.node = children[row.node, row.ids[-1]]
+            row.state = children[row.state, row.ids[-1]]
         return children
 
     def _grow(self, rows: Sequence[_Row], children: dict[tuple[int, int], int], parts: Sequence[Part]) -> tuple[Tensor, list[Part]]:
         """Run one new token for every child; finished branches are left behind."""
-        grown: list[Part] = []
+        position = {row.state: row.base + len(row.ids) - 1 for row in rows if not row.done}
         pairs = list(children)
-        position = {row.node: row.base + len(row.ids) - 1 for row in rows if not row.done}
-        first = at = 0  # first node of the part, next child
+        grown: list[Part] = []
+        first = at = 0  # first state of the part, next child
         for part in parts:
-            size = part.size
             parents = []
-            while at < len(pairs) and pairs[at][0] < first + size:
+            while at < len(pairs) and pairs[at][0] < first + part.size:
                 parents.append(pairs[at][0] - first)
                 at += 1
             if parents:
                 grown.append(part.children(parents, at - len(parents)))
-            first += size
-        logprobs = self._forward([token for _, token in pairs], [position[child] for child in range(len(pairs))], list(range(len(pairs))), grown)
-        return logprobs, [part.leaves() for part in grown]
+            first += part.size
+        hidden = self._forward([token for _, token in pairs], [position[child] for child in range(len(pairs))], None, grown)
+        return hidden, [part.leaves() for part in grown]
 
-    def _forward(self, ids: list[int], positions: list[int], keep: list[int], parts: Sequence[Part]) -> Tensor:
-        """Log-probabilities [keep, vocabulary] after a packed pass."""
-        embeds = self.decoder.embed(self._long([ids]))
-        index = None if len(keep) == len(ids) else self._long(keep)
-        hidden = self.decoder.states(embeds, self._long([positions]), Packed(parts), index)
-        out, at = [], 0
-        for part in parts:
-            for low in range(at, at + part.size, _ROWS_OF_LOGITS):
-                high = min(low + _ROWS_OF_LOGITS, at + part.size)
-                logits = self.composition.read(hidden[:, low:high], part.pool.memory)[0]
+    def _forward(self, ids: list[int], positions: list[int], keep: list[int] | None, parts: Sequence[Part]) -> Tensor:
+        """Hidden states [keep, width] after a packed pass."""
+        index = None if keep is None else self._long(keep)
+        return self.decoder.states(self.decoder.embed(self._long([ids])), self._long([positions]), Packed(parts), index)[0]
+
+    def _speak(self, hidden: Tensor, views: Sequence[tuple[Tensor, list[int]]]) -> Tensor:
+        """Log-probabilities [views, vocabulary]: for each image's memory, the hidden states it is to be read with."""
+        out = []
+        for memory, states in views:
+            for low in range(0, len(states), _ROWS_OF_LOGITS):
+                logits = self.composition.read(hidden[None, states[low : low + _ROWS_OF_LOGITS]], memory)[0]
                 logits[:, list(self.prompt.template.unscored)] = -torch.inf
                 out.append(torch.log_softmax(logits, dim=-1))
-            at += part.size
         return torch.cat(out)
 
-    def _pool(self, memory: Tensor, room: int, dtype: torch.dtype) -> Pool:
+    def _pool(self, room: int, dtype: torch.dtype) -> Pool:
         shape = (self.decoder.layers, self.decoder.kv_heads, room, self.decoder.head_dim)
-        keys, values = (torch.empty(shape, dtype=dtype, device=memory.device) for _ in range(2))
-        return Pool(keys, values, memory, prefix=0, used=0)
+        keys, values = (torch.empty(shape, dtype=dtype, device=self._device) for _ in range(2))
+        return Pool(keys, values, prefix=0, used=0)
 
     def _below(self, image: EncodedImage, room: int) -> Pool:
         """A pool that starts with the image's prefix and has `room` for a tree."""
-        pool = self._pool(image.memory, image.length + room, image.keys.dtype)
+        pool = self._pool(image.length + room, image.keys.dtype)
         pool.keys[:, :, : image.length] = image.keys
         pool.values[:, :, : image.length] = image.values
         pool.prefix = pool.used = image.length
@@ -360,12 +382,13 @@ class Engine:
         seen: set[tuple[int, str]] = set()
         tokens = 0
         for ask in asks:
-            cost = 1 if (id(ask.image), ask.question) in seen else len(self._ids(ask))
-            if not chunks or tokens + cost > self.budget:
+            cost, name = len(self._ids(ask)), (id(ask.image.keys), ask.question)
+            if not chunks or tokens + (1 if name in seen else cost) > self.budget:
                 chunks.append([])
-                seen, tokens, cost = set(), 0, len(self._ids(ask))
+                seen, tokens = set(), 0
             chunks[-1].append(ask)
-            seen.add((id(ask.image), ask.question))
+            cost = 1 if name in seen else cost
+            seen.add(name)
             tokens += cost
         return chunks
 
@@ -375,6 +398,29 @@ class Engine:
     @property
     def _device(self) -> torch.device:
         return next(self.composition.lm.parameters()).device
+
+
+def _views(rows: Sequence[_Row]) -> list[tuple[Tensor, list[int]]]:
+    """What is to be spoken next: for each image's memory the states of its unfinished rows, every pair once. Sets the rows' `view`."""
+    memories: dict[int, Tensor] = {}
+    states: dict[int, dict[int, None]] = {}
+    live = [row for row in rows if not row.done]
+    for row in live:
+        memories.setdefault(id(row.ask.image), row.ask.image.memory)
+        states.setdefault(id(row.ask.image), {})[row.state] = None
+    view_of: dict[tuple[int, int], int] = {}
+    for image, found in states.items():
+        for state in found:
+            view_of[image, state] = len(view_of)
+    for row in live:
+        row.view = view_of[id(row.ask.image), row.state]
+    return [(memories[image], list(found)) for image, found in states.items()]
+
+
+def _yes_and_no(yes: float, no: float) -> tuple[float, float]:
+    """(probability of yes among the two, probability of either)."""
+    either = yes + no
+    return (min(1.0, yes / either) if either > 0 else 0.5), min(1.0, either)
 
 
 def _generator(ask: Ask) -> np.random.Generator:

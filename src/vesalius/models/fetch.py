@@ -25,7 +25,7 @@ Progress = Callable[[str, float | None], None]
 _POLL_SECONDS = 0.2
 
 
-class Unavailable(Exception):  # noqa: N818 - a state of a source, not a failure of ours
+class Unavailable(Exception):
     """This source cannot serve now; the text says why."""
 
 

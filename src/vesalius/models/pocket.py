@@ -44,7 +44,11 @@ WIDTH = 576
 RANK, ALPHA, DROPOUT = 16, 32, 0.1
 PARTS: Mapping[str, tuple[str, ...]] = {
     "tower": ("tower.backbone",),
-    "tower.last": tuple(f"tower.backbone._blocks.{i}" for i in range(efficientnet.LAST_BLOCKS, 16)) + ("tower.backbone._conv_head", "tower.backbone._bn1"),
+    "tower.last": (
+        *(f"tower.backbone._blocks.{i}" for i in range(efficientnet.LAST_BLOCKS, 16)),
+        "tower.backbone._conv_head",
+        "tower.backbone._bn1",
+    ),
     "projector": ("tower.projector", "tower.norm"),
     "fusion": ("readout",),
     "adapters": ("*.lora_*",),
@@ -66,7 +70,8 @@ class Sight(nn.Module):
 
     def above(self, lower: Tensor) -> Tensor:
         """[B, 112, S/16, S/16] features of the frozen lower blocks -> [B, N, 576]."""
-        return self.projector(self.norm(self.backbone.upper(lower)))
+        tokens: Tensor = self.projector(self.norm(self.backbone.upper(lower)))
+        return tokens
 
 
 class NoPrefix(nn.Module):
@@ -80,7 +85,7 @@ class NoPrefix(nn.Module):
 def build(lm: nn.Module, backbone: efficientnet.EfficientNetLite0 | None = None, *, dropout: float = 0.3) -> Composition:
     """The composition around a language model, untrained but for the published tower and language model."""
     composition = Composition(Sight(backbone or efficientnet.load()), NoPrefix(), lm, LateFusion(WIDTH, dropout=dropout))
-    composition.parts = PARTS  # type: ignore[assignment] - how training names what moves
+    object.__setattr__(composition, "parts", PARTS)  # how training names what moves; not a tensor, so not torch's business
     return composition
 
 
@@ -104,7 +109,7 @@ def merge(lm: nn.Module, adapters: Mapping[str, Tensor]) -> None:
         up = adapters[name.replace(".lora_A.", ".lora_B.")]
         target = modules[place.removeprefix("lm.")]
         with torch.no_grad():
-            moved = target.weight + (ALPHA / RANK) * (up.float() @ down.float()).to(target.weight.dtype)  # type: ignore[operator]
+            moved = target.weight + (ALPHA / RANK) * (up.float() @ down.float()).to(target.weight.dtype)
             target.weight = nn.Parameter(moved, requires_grad=False)  # a new tensor: the old one may be mapped from a read-only file
 
 

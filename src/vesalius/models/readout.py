@@ -53,13 +53,15 @@ class LateFusion(nn.Module):
             key, value = key.expand(len(hidden), -1, -1, -1), value.expand(len(hidden), -1, -1, -1)
         seen = functional.scaled_dot_product_attention(self._split(self.query(x)), key, value).transpose(1, 2).flatten(2)
         visual = self.look(seen) + whole[:, None]
-        return hidden + self.out(self.dropout(functional.gelu(self.say(x)) + visual * self.ask(x)))
+        spoken: Tensor = self.out(self.dropout(functional.gelu(self.say(x)) + visual * self.ask(x)))
+        return hidden + spoken
 
     def attention(self, hidden: Tensor, memory: Tensor) -> Tensor:
         """Where the states look: [B, T, N], averaged over the heads."""
         x, image = self.norm_state(hidden), self.norm_image(memory)
         query, key = self._split(self.query(x)), self._split(self.key(image))
-        return torch.softmax(query @ key.transpose(2, 3) * query.shape[-1] ** -0.5, dim=-1).mean(1)
+        attention = torch.softmax(query @ key.transpose(2, 3) * float(query.shape[-1]) ** -0.5, dim=-1)
+        return attention.mean(1)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)

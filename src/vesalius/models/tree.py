@@ -56,8 +56,8 @@ class Pool:
     Memory that is not written to yet costs nothing on a CPU, so the room may be generous.
     """
 
-    def __init__(self, keys: Tensor, values: Tensor, memory: Tensor, *, prefix: int, used: int) -> None:
-        self.keys, self.values, self.memory, self.prefix, self.used = keys, values, memory, prefix, used
+    def __init__(self, keys: Tensor, values: Tensor, *, prefix: int, used: int) -> None:
+        self.keys, self.values, self.prefix, self.used = keys, values, prefix, used
 
 
 @dataclasses.dataclass(eq=False)

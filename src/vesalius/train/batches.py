@@ -6,6 +6,7 @@ In: examples by image, cached features. Out: `ImageBatch`es of tensors, with the
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -62,8 +63,8 @@ class ImageBatch:
 
     def to(self, device: torch.device) -> ImageBatch:
         """On a device."""
-        moved = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return ImageBatch(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in moved.items()})
+        tensors = {f.name: getattr(self, f.name).to(device) for f in dataclasses.fields(self) if f.name != "deep"}
+        return ImageBatch(**tensors, deep=self.deep)
 
 
 def items(examples: Sequence[Example], mixture: Mapping[str, float]) -> list[ImageItem]:
@@ -108,6 +109,7 @@ class Collate:
     augment: bool = True
 
     def __call__(self, chosen: list[ImageItem]) -> ImageBatch:
+        """The batch of these images."""
         picked = [(row, example) for row, item in enumerate(chosen) for example in self._pick(item)]
         lower = torch.stack([self._image(item.image) for item in chosen])
         pairs = [(e.question, e.answer) for _, e in picked]
@@ -128,7 +130,7 @@ class Collate:
         if not self.augment or len(item.examples) <= self.most:
             return list(item.examples)
         # without replacement, by weight (Efraimidis & Spirakis 2006)
-        keys = [random.random() ** (1 / w) for w in item.weights]  # noqa: S311 - the run's own seeded generator
+        keys = [random.random() ** (1 / w) for w in item.weights]
         order = sorted(range(len(keys)), key=keys.__getitem__, reverse=True)[: self.most]
         return [item.examples[i] for i in order]
 
@@ -136,7 +138,7 @@ class Collate:
         lower = self.features[name].float()
         if self.augment:
             # a shift by one cell of 16 pixels; never a mirror image: left and right are findings
-            lower = torch.roll(lower, (random.randint(-1, 1), random.randint(-1, 1)), (1, 2))  # noqa: S311
+            lower = torch.roll(lower, (random.randint(-1, 1), random.randint(-1, 1)), (1, 2))
         return lower
 
     def _texts(self, pairs: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor, Tensor]:
@@ -164,7 +166,7 @@ def _wordings(examples: Sequence[Example]) -> Tensor:
     for i, e in enumerate(examples):
         if e.group and e.closed:
             groups[e.group].append(i)
-    rows = [(a, b, examples[a].polarity * examples[b].polarity) for members in groups.values() for a, b in zip(members, members[1:], strict=False)]
+    rows = [(a, b, examples[a].polarity * examples[b].polarity) for members in groups.values() for a, b in itertools.pairwise(members)]
     return torch.tensor(rows, dtype=torch.long).reshape(-1, 3)
 
 

@@ -28,7 +28,7 @@ from vesalius.train import examples as material
 from vesalius.train import recipe as recipes
 from vesalius.train.batches import Collate, ImageItem, items
 from vesalius.train.checkpoint import Checkpoints
-from vesalius.train.curve import Log, draw
+from vesalius.train.curve import Evaluation, Log, Step, draw
 from vesalius.train.examples import Example
 from vesalius.train.features import Texts, final_states, image_features, text_features
 from vesalius.train.loop import fit
@@ -145,9 +145,7 @@ def _source(name: str, source: Source, root: Path, seed: int, so_far: Sequence[E
     options = config.build(source.options, SourceOptions, where=f"sources.{name}.options")
     match source.dataset:
         case "vqa-rad" | "slake":
-            found = material.questions(
-                source.dataset, root, Split.TRAIN, source=name, rewordings=options.rewordings, seed=seed, protocol=options.protocol
-            )
+            found = material.questions(source.dataset, root, Split.TRAIN, source=name, rewordings=options.rewordings, seed=seed, protocol=options.protocol)
         case "nih-cxr":
             found = material.findings(root, Split.TRAIN, source=name)
         case "descriptions":
@@ -155,9 +153,7 @@ def _source(name: str, source: Source, root: Path, seed: int, so_far: Sequence[E
         case "blanks":
             found = material.blanks(so_far, source=name)
         case _:
-            raise ConfigError(
-                f"sources.{name}: no material is made of {source.dataset!r}", remedy="use vqa-rad, slake, nih-cxr, descriptions or blanks (last)"
-            )
+            raise ConfigError(f"sources.{name}: no material is made of {source.dataset!r}", remedy="use vqa-rad, slake, nih-cxr, descriptions or blanks (last)")
     return found[: source.limit] if source.limit else found
 
 
@@ -167,7 +163,8 @@ def candidates(composition: Composition, texts: Texts, *, others: int = 2048) ->
     The full vocabulary of 49,152 would cost more than the rest of the step together.
     """
     needed = {t for ids in texts.targets.values() for t in ids}
-    size = composition.lm.lm_head.weight.shape[0]
+    head: Any = composition.lm.lm_head
+    size = int(head.weight.shape[0])
     generator = torch.Generator().manual_seed(0)
     rest = [t for t in torch.randperm(size, generator=generator).tolist() if t not in needed][:others]
     return torch.tensor(sorted(needed | set(rest)))
@@ -179,12 +176,21 @@ def _stage(course: Course, stage: Stage, log: Log, progress: Progress) -> None:
     options = config.build(course.recipe.model_options, ModelOptions, where="model_options")
     index = {int(t): i for i, t in enumerate(course.candidates)}
     collate = Collate(course.images, course.texts, finals, index, most=options.wordings)
-    mixture = stage.mixture or {name: 1.0 for name in course.recipe.sources}
+    mixture = stage.mixture or dict.fromkeys(course.recipe.sources, 1.0)
     chosen: list[ImageItem] = items(course.training, mixture)
     batches = Shuffled(chosen, stage.batch_size, course.recipe.seed, collate=collate, name=_fingerprint(chosen))
     loss = Answers(course.candidates, course.prompt, pocket.FIRST_ADAPTED)
     held = items(course.held_out, {e.source: 1.0 for e in course.held_out})
     look = development(loss, held, dataclasses.replace(collate, augment=False))
+
+    def on_step(step: Step) -> None:
+        log.write(step)
+        progress.step(step)
+
+    def on_evaluation(look: Evaluation) -> None:
+        log.write(look)
+        progress.evaluation(look)
+
     checkpoints = Checkpoints(course.recipe.output / "checkpoints" / stage.name)
     fit(
         stage,
@@ -194,8 +200,8 @@ def _stage(course: Course, stage: Stage, log: Log, progress: Progress) -> None:
         look,
         checkpoints.latest(),
         checkpoints=checkpoints,
-        on_step=lambda s: (log.write(s), progress.step(s))[0],
-        on_evaluation=lambda e: (log.write(e), progress.evaluation(e))[0],
+        on_step=on_step,
+        on_evaluation=on_evaluation,
         seed=course.recipe.seed,
     )
 

@@ -60,7 +60,7 @@ def image_features(images: Sequence[str], root: Path, tower: efficientnet.Effici
             tell(f"image features {number + 1} of {len(chunks)}")
             with torch.inference_mode():
                 pixels = torch.stack([_pixels(name, root) for name in chunk])
-                lower = torch.cat([tower.lower(part) for part in pixels.split(8)])
+                lower = torch.cat([tower.lower(part) for part in torch.split(pixels, 8)])
             _save({name: f.half().contiguous() for name, f in zip(chunk, lower, strict=True)}, path)
         found.update(load_file(path))
     return found
@@ -163,7 +163,7 @@ def _finals(pairs: Sequence[tuple[str, str]], texts: Texts, composition: Composi
         x = torch.nn.utils.rnn.pad_sequence([r.float() for r in part], batch_first=True)
         positions = torch.arange(x.shape[1]).expand(len(x), -1)
         with torch.inference_mode():
-            top = lm.model.norm(lm.layers_between(x, positions, Causal(), first, lm.layers))  # type: ignore[operator, union-attr]
+            top = lm.model.norm(lm.layers_between(x, positions, Causal(), first, lm.layers))  # type: ignore[operator]
         for i, pair in enumerate(pairs[start : start + 32]):
             length = len(part[i])
             out.append(top[i, length - len(texts.targets[pair]) : length].half().clone())

