@@ -128,12 +128,13 @@ def test_looking_more_often_changes_no_step(tmp_path):
 
 def test_an_early_stop_is_remembered(tmp_path):
     """Stopped between two evaluations, the count of stale ones goes on where it was."""
-    settings = {"learning_rate": 3.0, "patience": 2, "evaluate_every": 2}
+    settings = {"learning_rate": 3.0, "patience": 2, "evaluate_every": 2, "checkpoint_every": 1}
     whole, _ = _train(tmp_path / "whole", **settings)
     last = whole[-1].step
     assert last < STEPS, "the rate is meant to be absurd"
     before, _ = _train(tmp_path / "cut", stop_at=last - 1, **settings)
     state = Checkpoints(tmp_path / "cut").latest()
+    assert state.stale == 1
     after, _ = _train(tmp_path / "cut", state=state, **settings)
     assert _story(whole) == _story([r for r in before if r.step <= state.step] + after)
     assert Checkpoints(tmp_path / "cut").latest().finished == "stopped early"

@@ -27,8 +27,8 @@ _WORDS = {"released": "Released", "caveated": "Released with a caveat", "referre
 
 
 @click.command("ask", short_help="Ask a question about a study.")
-@click.argument("study", nargs=-1)
-@click.argument("question", required=False)
+@click.argument("study", nargs=-1, metavar="STUDY...")
+@click.argument("question", required=False, metavar="QUESTION")
 @click.option("--model", default="pocket", show_default=True, metavar="NAME", help="Whom to ask; 'vesalius models' lists them.")
 @click.option("--policy", type=click.Path(path_type=Path), metavar="FILE", help="What may be released (TOML); by default the policy that ships.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, and nothing else there.")
@@ -44,7 +44,7 @@ _WORDS = {"released": "Released", "caveated": "Released with a caveat", "referre
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="The same seed gives the same reading.")
 @click.option("--quiet", is_flag=True, help="No progress on standard error.")
 def ask(study: tuple[str, ...], question: str | None, as_json: bool, out: Path | None, quiet: bool, **options: Any) -> None:  # noqa: ANN401
-    r"""Ask QUESTION about STUDY: a DICOM file, a picture, a folder, or several files of one patient.
+    """Ask QUESTION about STUDY: a DICOM file, a picture, a folder, or several files of one patient.
 
     The question is also asked in other words, of a blank image and of another patient's, and the answer is weighed against a policy.
 
@@ -57,7 +57,7 @@ def ask(study: tuple[str, ...], question: str | None, as_json: bool, out: Path |
       vesalius ask study.dcm "Is there a lesion in the liver?"
       vesalius ask film.png "Is the heart enlarged?" --modality CR --body-part CHEST
       vesalius ask folder/ "Is there a fracture?" --json --out evidence/
-    """
+    """  # noqa: D301 - click reads the character \b, not the two letters
     ctx = click.get_current_context()
     paths, asked = _arguments(ctx, study, question)
     with Steps(silent=quiet) as steps:

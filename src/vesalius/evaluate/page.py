@@ -89,6 +89,7 @@ def _part(name: str, part: Mapping[str, Any]) -> dict[str, Any]:
         "risk": _safe(figures.risk_coverage(curves, 1 - (part["systems"][MODEL]["overall"]["value"] or 0.0), point)),
         "tags": [(title, _safe(_by(part["by"][tag]))) for tag, title in _SHOWN_TAGS.items() if tag in part["by"] and len(part["by"][tag]) > 1],
         "findings": _safe(_findings(part["findings"])) if part["findings"] else None,
+        "absent": [finding.replace("_", " ") for finding, row in part["findings"].items() if not row["positives"]],
     }
 
 
@@ -121,6 +122,8 @@ def _findings(table: Mapping[str, Any]) -> str:
     rows = []
     for name, row in list(table.items())[:_MOST_FINDINGS]:
         auroc = row["auroc"][MODEL]
+        if not row["positives"]:
+            continue
         shown = "–" if auroc["value"] is None else f"{auroc['value']:.3f}"
         rows.append((name.replace("_", " "), [("model", auroc), ("control", row["auroc"][BLANK])], f"{shown}, {row['positives']} of {row['n']}"))
     return figures.rows_of_bars(rows, label="AUROC by finding")

@@ -208,9 +208,9 @@ def _begin(out: Path, identity: Identity, data_hash: str, how: Mapping[str, Any]
     Raises:
         OtherRunError: the folder belongs to another run.
     """
-    notes = [protocol.note for protocol in dataset(plan.suite(identity.suite).dataset).card.protocols if protocol.name in identity.protocols]
-    caveats = list(dataset(plan.suite(identity.suite).dataset).card.caveats)
-    config = {**dataclasses.asdict(identity), **how, "notes": [*notes, *caveats]}
+    card = dataset(plan.suite(identity.suite).dataset).card
+    notes = [f"Split “{p.name.replace('_', ' ')}”: {p.note}." for p in card.protocols if p.name in identity.protocols]
+    config = {**dataclasses.asdict(identity), **how, "notes": [*notes, *card.caveats]}
     made = provenance.record(seed=SEED, data_hash=data_hash, config=config)
     if not (out / PROVENANCE).exists():
         if (out / ITEMS).exists():

@@ -6,6 +6,7 @@ No model and no data set is needed, so a run of last year can be scored again by
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from vesalius.metrics.statistics import cluster_bootstrap
 
 VERSION = 1
 _TAGS = ("content", "modality", "body_part")
+_LEAST_FOR_INTERVAL = 5
 
 Baselines = Mapping[str, Mapping[str, Mapping[str, Answer]]]
 
@@ -105,4 +107,9 @@ def _auroc(items: Sequence[Item], which: str, scorer: Scorer) -> dict[str, Any]:
     p = np.asarray([value for value, _ in told], dtype=np.float64)
     y = np.asarray([item.exchange.gold == "yes" for _, item in told], dtype=np.float64)
     clusters = [item.exchange.cluster for _, item in told]
-    return cluster_bootstrap(auroc, p, y, clusters=clusters, replicates=min(1000, scorer.replicates), seed=scorer.seed).to_json()
+    found = cluster_bootstrap(auroc, p, y, clusters=clusters, replicates=min(1000, scorer.replicates), seed=scorer.seed)
+    rarer = min(len({c for c, label in zip(clusters, y, strict=True) if label == side}) for side in (0, 1))
+    if found.value is not None and rarer < _LEAST_FOR_INTERVAL:
+        # with one positive film every resample ranks it alike: the bootstrap would call an AUROC of 1 certain
+        found = dataclasses.replace(found, low=None, high=None, method=f"no interval: the rarer answer has only {rarer} clusters")
+    return found.to_json()

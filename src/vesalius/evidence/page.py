@@ -181,18 +181,22 @@ def _rewordings(sheet: Sheet, exhibit: Exhibit, top: float) -> float:
     if not rows:
         sheet.text((_EDGE, y + 22), exhibit.reading.signals.flip_rate.reason or "no rewording", 16, SOFT)
         return y + 30
+    longest = max(len(answer.text) for (_, answer), _ in rows)
+    said = _EDGE + _LEFT - (330 if longest <= 24 else 520)  # sentences get the room that short answers do not need
     for i, ((rewording, answer), flip) in enumerate(rows):
-        _rewording(sheet, rewording, answer, flip, y, shaded=i % 2 == 0)
+        _rewording(sheet, rewording, answer, flip, (said, y), shaded=i % 2 == 0)
         y += 36
     return y
 
 
-def _rewording(sheet: Sheet, rewording: Rewording, answer: Answer, flip: bool, top: float, *, shaded: bool) -> None:
+def _rewording(sheet: Sheet, rewording: Rewording, answer: Answer, flip: bool, at: tuple[float, float], *, shaded: bool) -> None:
+    """One line of the table, the answer's column and the top at `at`."""
+    said, top = at
     if shaded:
         sheet.box((_EDGE, top), (_EDGE + _LEFT, top + 36), fill=PANEL, radius=4)
     base = top + 24
     x = _EDGE + 12
-    said, mark = _EDGE + _LEFT - 330, _EDGE + _LEFT - 112
+    mark = _EDGE + _LEFT - 112
     opposite = rewording.polarity == -1
     room: float = said - x - 20
     if opposite:
@@ -203,7 +207,7 @@ def _rewording(sheet: Sheet, rewording: Rewording, answer: Answer, flip: bool, t
         room -= size + 12
     sheet.text((x, base), sheet.cut(rewording.text, 16, room), 16, INK)
     reads = {Outcome.YES: " (so: no)", Outcome.NO: " (so: yes)"}.get(answer.outcome, "") if opposite else ""
-    sheet.text((said, base), sheet.cut(_words(answer) + reads, 16, mark - said - 12), 16, INK, bold=True)
+    sheet.text((said, base), sheet.cut(_words(answer) + reads, 16, mark - said - 12), 16, INK, bold=len(answer.text) <= 24)
     if flip:
         sheet.diamond((mark + 7, top + 18), 8, STRONG[Verdict.REFERRED])
         sheet.text((mark + 22, base), "changed", 14, STRONG[Verdict.REFERRED], bold=True)
@@ -228,7 +232,7 @@ def _controls(sheet: Sheet, exhibit: Exhibit, top: float) -> float:
         room = wide - side - 26
         sheet.text((x + side + 14, row + 20), sheet.cut(name, 14, room), 14, SOFT)
         short = len(answer.text) <= 12
-        below = sheet.paragraph((x + side + 14, row + 28), _words(answer), 20 if short else 14, room, lines=1 if short else 3, bold=True)
+        below = sheet.paragraph((x + side + 14, row + 28), _words(answer), 20 if short else 14, room, lines=1 if short else 3, bold=short)
         moved = exhibit.moved[name]
         sheet.text((x + side + 14, below + 14), "changed" if moved else "the same answer", 14, STRONG[Verdict.RELEASED] if moved else SOFT, bold=moved)
         if answer.p_yes is not None:

@@ -175,7 +175,10 @@ def _complete_syntax(dataset: Dataset) -> None:
 
 
 def _is_encapsulated(dataset: Dataset) -> bool:
-    element = dataset.get_item("PixelData")
+    try:
+        element = dataset.get_item("PixelData")
+    except parser_failures():  # it cannot even be told what it is: not for us to guess
+        return True
     return element is not None and (getattr(element, "length", 0) == 0xFFFFFFFF or bool(getattr(element, "is_undefined_length", False)))
 
 

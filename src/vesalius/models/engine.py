@@ -11,8 +11,6 @@ because only the readout sees them, share one root, and a question is read once 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,75 +22,13 @@ from torch import Tensor
 from vesalius.errors import InvalidValue
 from vesalius.models.base import GREEDY, Sampling
 from vesalius.models.composition import Composition, Prompt
+from vesalius.models.draw import climb, generator, ladder, yes_and_no
+from vesalius.models.record import Ask, EncodedImage, Record
 from vesalius.models.tree import Packed, Part, Pool, Trie
 
+__all__ = ["Ask", "EncodedImage", "Engine", "Record"]
+
 _ROWS_OF_LOGITS = 64  # rows of the vocabulary matrix product at a time: 64 x 49,152 float32 are 12 MB
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class EncodedImage:
-    """An image made ready.
-
-    Args:
-        keys, values: of the prefix, [layers, kv_heads, P, D].
-        memory: the tower's features [1, N, D], for the readout.
-        image_tokens: tokens of the prefix that are the image.
-    """
-
-    keys: Tensor
-    values: Tensor
-    memory: Tensor
-    image_tokens: int
-
-    @property
-    def length(self) -> int:
-        """P: tokens of the prefix, words included."""
-        return int(self.keys.shape[2])
-
-
-@dataclasses.dataclass(frozen=True)
-class Ask:
-    """One thing to ask of one image."""
-
-    image: EncodedImage
-    question: str
-    sampling: Sampling = GREEDY
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """What came of one ask.
-
-    Args:
-        text: the answer, stripped.
-        ids: generated tokens without the stop token.
-        logprobs: natural log-probability of each generated token under the model at temperature 1, the stop token's last when `stopped`.
-        stopped: the model ended the answer itself.
-        p_yes: probability of yes among {yes, no} for the first token.
-        yes_no: probability of the first token being either; near 0 when the question is not a yes/no question to the model.
-    """
-
-    text: str
-    ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
-    stopped: bool
-    p_yes: float
-    yes_no: float
-
-    @property
-    def logprob(self) -> float:
-        """Natural log-probability of exactly this answer, its end included."""
-        return float(sum(self.logprobs))
-
-    @property
-    def confidence(self) -> float:
-        """Probability of exactly this answer, exp(logprob): right for short answers, tiny for long ones."""
-        return min(1.0, math.exp(self.logprob))
-
-    @property
-    def mean_confidence(self) -> float:
-        """Geometric mean of the token probabilities: comparable between answers of different length."""
-        return min(1.0, math.exp(self.logprob / max(1, len(self.logprobs))))
 
 
 @dataclasses.dataclass(eq=False)
@@ -279,7 +215,7 @@ class Engine:
             plan.append((tries[root], keep, self._below(image, room)))
             state_of.update({(root, end): len(state_of) + i for i, end in enumerate(keep)})
         hidden, parts = self._prefill(plan)
-        rows = [_Row(ask, state_of[end], 0, ask.image.length + len(self._ids(ask)), _generator(ask)) for ask, end in zip(asks, ends, strict=True)]
+        rows = [_Row(ask, state_of[end], 0, ask.image.length + len(self._ids(ask)), generator(ask)) for ask, end in zip(asks, ends, strict=True)]
         return rows, hidden, parts
 
     def _prefill(self, plan: Sequence[tuple[Trie, list[int], Pool]]) -> tuple[Tensor, list[Part]]:
@@ -303,10 +239,10 @@ class Engine:
         for row in live:
             heat = row.ask.sampling.temperature
             if heat and (row.view, heat) not in ladders:
-                ladders[row.view, heat] = _ladder(logprobs[row.view], heat)
-            token = _climb(ladders[row.view, heat], row.random) if heat else greedy[row.view]
+                ladders[row.view, heat] = ladder(logprobs[row.view], heat)
+            token = climb(ladders[row.view, heat], row.random) if heat else greedy[row.view]
             if not row.logprobs:
-                row.first = _yes_and_no(yes[row.view], no[row.view])
+                row.first = yes_and_no(yes[row.view], no[row.view])
             row.logprobs.append(min(0.0, float(logprobs[row.view, token])))
             row.stopped = token in self.prompt.stop
             if not row.stopped:
@@ -415,26 +351,3 @@ def _views(rows: Sequence[_Row]) -> list[tuple[Tensor, list[int]]]:
     for row in live:
         row.view = view_of[id(row.ask.image), row.state]
     return [(memories[image], list(found)) for image, found in states.items()]
-
-
-def _yes_and_no(yes: float, no: float) -> tuple[float, float]:
-    """(probability of yes among the two, probability of either)."""
-    either = yes + no
-    return (min(1.0, yes / either) if either > 0 else 0.5), min(1.0, either)
-
-
-def _generator(ask: Ask) -> np.random.Generator:
-    """A row's own randomness, from its seed and its question: what else is in the call cannot move it."""
-    words = np.frombuffer(hashlib.sha256(ask.question.encode()).digest(), dtype=np.uint32)
-    return np.random.default_rng(np.random.SeedSequence([ask.sampling.seed, *words.tolist()]))
-
-
-def _ladder(logprobs: Tensor, temperature: float) -> NDArray[np.float64]:
-    """Cumulative weights of the vocabulary at a temperature; [vocabulary] float64, not normalised."""
-    scaled = logprobs.double().cpu().numpy() / temperature
-    return np.cumsum(np.exp(scaled - scaled.max()))
-
-
-def _climb(ladder: NDArray[np.float64], random: np.random.Generator) -> int:
-    """Inverse-CDF draw: one uniform number for each token, so a draw depends on nothing but the row's own stream."""
-    return int(min(np.searchsorted(ladder, random.random() * ladder[-1], side="right"), len(ladder) - 1))

@@ -67,6 +67,20 @@ def read_shape(config: dict[str, Any]) -> Shape:
     )
 
 
+class _Linear(nn.Linear):
+    """A linear map that does not draw random numbers for weights that are replaced at once; until then it holds anything."""
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is: untouched, it costs nothing."""
+
+
+class _Embedding(nn.Embedding):
+    """As `_Linear`."""
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is."""
+
+
 class _Norm(nn.Module):
     """RMSNorm; the mean square in float32 whatever the dtype."""
 
@@ -91,10 +105,10 @@ class _Attention(nn.Module):
         super().__init__()
         self.head_dim = shape.head_dim
         outside = shape.heads * shape.head_dim
-        self.q_proj = nn.Linear(shape.width, outside, bias=shape.qkv_bias)
-        self.k_proj = nn.Linear(shape.width, shape.kv_heads * shape.head_dim, bias=shape.qkv_bias)
-        self.v_proj = nn.Linear(shape.width, shape.kv_heads * shape.head_dim, bias=shape.qkv_bias)
-        self.o_proj = nn.Linear(outside, shape.width, bias=False)
+        self.q_proj = _Linear(shape.width, outside, bias=shape.qkv_bias)
+        self.k_proj = _Linear(shape.width, shape.kv_heads * shape.head_dim, bias=shape.qkv_bias)
+        self.v_proj = _Linear(shape.width, shape.kv_heads * shape.head_dim, bias=shape.qkv_bias)
+        self.o_proj = _Linear(outside, shape.width, bias=False)
 
     def heads(self, x: Tensor) -> Tensor:
         """[B, T, heads x D] -> [B, heads, T, D]."""
@@ -104,9 +118,9 @@ class _Attention(nn.Module):
 class _MLP(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(shape.width, shape.inner, bias=False)
-        self.up_proj = nn.Linear(shape.width, shape.inner, bias=False)
-        self.down_proj = nn.Linear(shape.inner, shape.width, bias=False)
+        self.gate_proj = _Linear(shape.width, shape.inner, bias=False)
+        self.up_proj = _Linear(shape.width, shape.inner, bias=False)
+        self.down_proj = _Linear(shape.inner, shape.width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return cast(Tensor, self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x)))
@@ -136,13 +150,16 @@ class _Layer(nn.Module):
 class _Body(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.embed_tokens = nn.Embedding(shape.vocabulary, shape.width)
+        self.embed_tokens = _Embedding(shape.vocabulary, shape.width)
         self.layers = nn.ModuleList(_Layer(shape) for _ in range(shape.layers))
         self.norm = _Norm(shape.width, shape.eps)
 
 
 class Llama(nn.Module):
-    """A `Decoder`. Attribute names give the published parameter names, so checkpoints and adapters made elsewhere fit."""
+    """A `Decoder`. Attribute names give the published parameter names, so checkpoints and adapters made elsewhere fit.
+
+    A new one holds no weights, not even random ones: load some.
+    """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -150,7 +167,7 @@ class Llama(nn.Module):
         self.layers, self.kv_heads, self.head_dim = shape.layers, shape.kv_heads, shape.head_dim
         self.width, self.context = shape.width, shape.context
         self.model = _Body(shape)
-        self.lm_head = nn.Linear(shape.width, shape.vocabulary, bias=False)
+        self.lm_head = _Linear(shape.width, shape.vocabulary, bias=False)
         if shape.tied:
             self.lm_head.weight = self.model.embed_tokens.weight
 
@@ -201,8 +218,7 @@ def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: str | t
         state = load_file(directory / "model.safetensors", device=str(device))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise WeightsError(f"{directory}: no readable language model ({error})", remedy="remove the directory and fetch the model again") from error
-    with torch.device("meta"):  # no memory, no random numbers for weights that are replaced at once
-        model = Llama(shape)
+    model = Llama(shape)
     if shape.tied:
         state["lm_head.weight"] = state["model.embed_tokens.weight"]
     problems = model.load_state_dict(state, strict=False, assign=True)

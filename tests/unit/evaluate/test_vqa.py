@@ -58,3 +58,11 @@ def test_a_model_that_gives_no_probabilities_is_scored_all_the_same(gold):
     found = vqa.score([item(i, gold, gold) for i in range(4)], replicates=50)["parts"]["official/test"]
     assert found["systems"]["model"]["overall"]["value"] == 1.0
     assert found["selective"]["n"] == 0
+
+
+def test_one_positive_film_gives_an_auroc_but_no_interval():
+    rows = [item(i, "no" if i else "yes", said("no", p_yes=0.1 if i else 0.4), tags={"finding": "Hernia"}) for i in range(10)]
+    found = vqa.score(rows, replicates=50)["parts"]["official/test"]["findings"]["Hernia"]["auroc"]["model"]
+    assert found["value"] == 1.0
+    assert found["low"] is None
+    assert "only 1 clusters" in found["method"]

@@ -1,6 +1,8 @@
 import json
+import os
 import random
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,6 +141,29 @@ def test_what_a_killed_write_left_is_neither_read_nor_kept(tmp_path):
     assert kept.latest().step == 1
     kept.save(_state(2))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000001", "step-00000002"]
+
+
+@pytest.mark.parametrize(("call", "number"), [("os.fsync", n) for n in range(1, 5)] + [("Path.rename", 1)])
+def test_stopped_anywhere_in_a_write_the_newest_is_whole(tmp_path, monkeypatch, call, number):
+    """Synced are two files and their folder, then the name; before the name there is nothing to see, after it everything."""
+    kept, calls = Checkpoints(tmp_path), [0]
+    kept.save(_state(1))
+    owner, _, name = call.rpartition(".")
+    real = getattr(os if owner == "os" else Path, name)
+
+    def stopped(*arguments):
+        calls[0] += 1
+        if calls[0] == number:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os if owner == "os" else Path, name, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            kept.save(_state(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert kept.latest().step == (2 if (call, number) == ("os.fsync", 4) else 1)
 
 
 def test_a_disk_that_refuses_is_the_users_to_mend(tmp_path):
