@@ -1,8 +1,10 @@
 """What it costs to question one answer: the engine against `transformers` `generate`, one by one and batched, same weights, same run.
 
 One image, one question, 8 rewordings, 8 samples ("one image"), and the same with 2 controls, each an image of its own ("with controls").
-Every way of asking runs in a process of its own, in turns, so that whatever else the machine does falls on all alike. Answers have a fixed length, so
-that all do the same work. Peak memory is the process's highest resident size during the runs; growth is that less what it held when loaded.
+Every way of asking runs in a process of its own, in turns, so that whatever else the machine does falls on all alike. Answers have a fixed length,
+so that all do the same work. Peak memory is the process's highest resident size during the runs; growth is that less what it held before the run.
+"(cpu)" compares processor time, which a busy machine distorts less than wall time; "bound" is how many times fewer operations the engine does than
+one by one; "of peak" is its operations for each second of processor time against those of a large matrix product.
 
     python benchmarks/questioned_answer.py --tokens 49 256 576 --runs 3 --out questioned_answer.json
 """
@@ -45,6 +47,8 @@ class Item:
 
 
 def items(workload: str) -> list[Item]:
+    if workload == "warm-up":
+        return [Item(0, QUESTIONS[0], False, 0), Item(0, QUESTIONS[1], True, 0)]
     made = [Item(0, q, False, 0) for q in QUESTIONS] + [Item(0, QUESTIONS[0], True, seed) for seed in range(SAMPLES)]
     return made + ([Item(i + 1, QUESTIONS[0], False, 0) for i in range(CONTROLS)] if workload == WORKLOADS[1] else [])
 
@@ -197,13 +201,13 @@ def resident(key: str) -> float:
 
 
 def peak_gflops(torch: Any, dtype: Any) -> float:
-    """The best of several large matrix products: what the machine can give just now."""
+    """The best of several large matrix products, for each second of one core: a machine shared with others still shows what a core can give."""
     a = torch.randn(1536, 1536, dtype=dtype)
     best = 0.0
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         a @ a
-        best = max(best, 2 * 1536**3 / (time.perf_counter() - start) / 1e9)
+        best = max(best, 2 * 1536**3 / (time.process_time() - start) / 1e9)
     return best
 
 
@@ -213,7 +217,7 @@ def worker(folder: Path, tokens: int, way: str, threads: int) -> None:
 
     torch.set_num_threads(threads)
     side = ways(folder, tokens)[way]()
-    side.run(WORKLOADS[0])  # first use of every kernel
+    side.run("warm-up")  # first use of every kernel
     print(json.dumps({"ready": True, "text_tokens": side.text_tokens()}), flush=True)
     for line in sys.stdin:
         Path("/proc/self/clear_refs").write_text("5")  # start the high-water mark anew
@@ -268,7 +272,10 @@ def measure(folder: Path, tokens: int, runs: int, threads: int) -> list[dict[str
     return rows
 
 
-HEAD = "tokens  workload       asks |  1by1 s  batch s  engine s | vs 1by1 (cpu)  bound | vs batch (cpu) | peak MB 1by1/batch/engine  growth MB batch/engine | of peak"
+HEAD = (
+    "tokens  workload       asks |  1by1 s  batch s  engine s | vs 1by1 (cpu)  bound | vs batch (cpu) |"
+    " peak MB 1by1/batch/engine  growth MB batch/engine | of peak"
+)
 
 
 def table_row(row: dict[str, Any]) -> str:

@@ -55,7 +55,7 @@ def test_only_what_the_stage_names_moves(stage, composition):
     collate = Collate(features, texts, finals, {t: t for t in range(VOCABULARY)})
     loss = Answers(torch.arange(VOCABULARY), _Prompt(), FIRST)
     chosen = items(examples, {"s": 1.0})
-    look = development(loss, chosen, dataclasses.replace(collate, augment=False))
+    look = development(loss, chosen, dataclasses.replace(collate, draw=False))
     if not composition.readout.out.weight.any():  # an untrained fusion hides what lies before it from the first gradient
         torch.nn.init.normal_(composition.readout.out.weight, std=0.05)
     before = {n: t.clone() for n, t in composition.state_dict().items()}

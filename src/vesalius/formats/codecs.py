@@ -3,6 +3,7 @@
 In: a transfer syntax UID, or the bytes of one compressed frame. Out: the name of the decoder, or the frame's own dimensions; else an error in words.
 The first installed decoder of the list decides alone, so the same installation always gives the same pixels. Decoders are Apache, MIT or BSD licensed:
 `pylibjpeg` is asked for the syntaxes of pylibjpeg-openjpeg only, never for those of pylibjpeg-libjpeg (GPL).
+GDCM, which ends its process on some damaged streams, works in a process of its own (`isolated`) and only where nothing else reads.
 """
 
 from __future__ import annotations
@@ -13,15 +14,12 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vesalius.errors import MissingExtra, UnreadableStudy
 
-_OPENJPEG = ("pylibjpeg", "gdcm", "pillow")
+_OPENJPEG = ("pylibjpeg", "pillow")
 _HTJ2K = ("pylibjpeg",)
-_CHARLS = ("pyjpegls", "gdcm")
-_LIBJPEG = ("pillow", "gdcm")
+_CHARLS = ("pyjpegls",)
+_LIBJPEG = ("pillow",)
 
 DECODERS: Mapping[str, tuple[str, ...]] = {
     "1.2.840.10008.1.2": (),  # implicit little endian, native
@@ -30,7 +28,7 @@ DECODERS: Mapping[str, tuple[str, ...]] = {
     "1.2.840.10008.1.2.2": (),  # explicit big endian
     "1.2.840.10008.1.2.5": ("pydicom",),  # RLE
     "1.2.840.10008.1.2.4.50": _LIBJPEG,  # JPEG baseline
-    "1.2.840.10008.1.2.4.51": _LIBJPEG,  # JPEG extended; 12 bit: gdcm, see `decode_12_bit`
+    "1.2.840.10008.1.2.4.51": _LIBJPEG,  # JPEG extended; 12 bit: GDCM, see `decode`
     "1.2.840.10008.1.2.4.57": ("gdcm",),  # JPEG lossless
     "1.2.840.10008.1.2.4.70": ("gdcm",),  # JPEG lossless, first-order prediction
     "1.2.840.10008.1.2.4.80": _CHARLS,  # JPEG-LS lossless
@@ -43,7 +41,9 @@ DECODERS: Mapping[str, tuple[str, ...]] = {
 }
 """Transfer syntax UID to decoders by preference; an empty tuple needs none."""
 
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 WITHOUT_CODESTREAM = frozenset({"1.2.840.10008.1.2.5"})
 """Compressed syntaxes whose frames do not state their own dimensions: RLE."""
 _LOSSY = frozenset({"1.2.840.10008.1.2.4.50", JPEG_EXTENDED, "1.2.840.10008.1.2.4.81"})
@@ -148,7 +148,7 @@ def _tiles_complete(code: bytes) -> bool:
     return at <= len(code)
 
 
-def check_frame(frame: bytes, path: str | Path, *, rows: int, cols: int, samples: int) -> Codestream | None:
+def check_frame(frame: bytes, path: str | Path, *, rows: int, cols: int, samples: int, allocated: int) -> Codestream | None:
     """Compare a compressed frame with the header, before a decoder allocates what the frame claims.
 
     Raises:
@@ -163,44 +163,11 @@ def check_frame(frame: bytes, path: str | Path, *, rows: int, cols: int, samples
             f"the compressed pixels are {found.cols} x {found.rows} with {found.samples} sample(s), the header says {cols} x {rows} with {samples}",
             remedy="export it again, one of them is damaged",
         )
+    if found.bits > allocated:
+        raise UnreadableStudy(path, f"the compressed pixels claim {found.bits} bits, the header {allocated}", remedy="export it again, one of them is damaged")
     if not found.complete:
         raise UnreadableStudy(path, "the compressed pixel data is truncated or damaged", remedy="export it again")
     return found
-
-
-def decode_12_bit(frame: bytes, path: str | Path, *, rows: int, cols: int) -> NDArray[np.uint16]:
-    """Decode one grey 12-bit JPEG Extended frame with GDCM, which reads it although pydicom's plug-in declines.
-
-    Returns:
-        (rows, cols) stored values.
-
-    Raises:
-        MissingExtra: GDCM is not installed.
-        UnreadableStudy: the frame is damaged.
-    """
-    try:
-        import gdcm
-    except ImportError as error:
-        raise MissingExtra(f"{path}: is a 12-bit JPEG, and no decoder for it is installed", remedy="run: pip install 'vesalius[codecs]'") from error
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(frame)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((cols, rows, 1))
-    image.SetDataElement(element)
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(JPEG_EXTENDED)))
-    image.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, 0))
-    with silent_stderr():  # GDCM tries its 8-bit library first, which complains on the terminal
-        buffer = image.GetBuffer()
-    pixels = np.frombuffer((buffer or "").encode("utf-8", "surrogateescape"), np.dtype("<u2"))
-    if pixels.size != rows * cols:
-        raise UnreadableStudy(path, "the 12-bit JPEG pixel data cannot be decoded", remedy="export it again")
-    return pixels.reshape(rows, cols)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ import numpy as np
 from vesalius.domain.study import Image, Modality, Patient, Series, Study
 from vesalius.errors import InvalidValue, MixedPatients, UnreadableStudy
 from vesalius.formats import bounds, header
+from vesalius.formats.isolated import Isolated
 
 if TYPE_CHECKING:
     from vesalius.formats.decode import Frames
@@ -206,16 +207,17 @@ def _dicom_study(places: list[Place], where: Path, declared: Declared, frames: F
     places = _one_study(_one_patient(places, where), where, study)
     loaded: list[Loaded] = []
     held = 0
-    for place in places:
-        try:
-            one = dicom.load(place.path, frames=frames)
-        except UnreadableStudy as error:
-            if strict:
-                raise
-            skipped.append(Skipped(place.path, error.what, damaged=not isinstance(error, header.NotAnImage)))
-            continue
-        held = bounds.check_volume(place.path, one.image.pixels.shape, held)
-        loaded.append(dataclasses.replace(one, image=_declare(one.image, declared, place.path)))
+    with Isolated() as gdcm:
+        for place in places:
+            try:
+                one = dicom.load(place.path, frames=frames, gdcm=gdcm)
+            except UnreadableStudy as error:
+                if strict:
+                    raise
+                skipped.append(Skipped(place.path, error.what, damaged=not isinstance(error, header.NotAnImage)))
+                continue
+            held = bounds.check_volume(place.path, one.image.pixels.shape, held)
+            loaded.append(dataclasses.replace(one, image=_declare(one.image, declared, place.path)))
     if not loaded:
         raise _nothing(where, skipped)
     return Gathered(_assemble(loaded, where), tuple(skipped))

@@ -1,7 +1,7 @@
 """Stored pixel values of a DICOM dataset: claims checked first, then decoded by the permitted decoder.
 
 In: a parsed dataset and the frames wanted. Out: `Stored`, integers (or floats) as they were written, colour already in RGB.
-Native, RLE, JPEG, JPEG-LS, JPEG 2000 and HTJ2K by pydicom's plug-ins, 12-bit JPEG by `codecs.decode_12_bit`.
+Native, RLE, JPEG, JPEG-LS, JPEG 2000 and HTJ2K by pydicom's plug-ins; lossless and 12-bit JPEG by GDCM in a process of its own (`isolated`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vesalius.errors import InvalidValue, UnreadableStudy
 from vesalius.formats import bounds, codecs, header
+from vesalius.formats.isolated import Isolated
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -98,7 +99,7 @@ def choose_frames(frames: Frames, total: int, where: str | Path) -> range:
     return range(frames, frames + 1)
 
 
-def decode(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int]) -> Stored:
+def decode(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int], gdcm: Isolated) -> Stored:
     """Decode the frames to keep.
 
     Args:
@@ -106,6 +107,7 @@ def decode(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int]) -> S
         path: the file, for messages.
         claim: from `read_claim`.
         keep: frame indices, ascending.
+        gdcm: the process to decode with where only GDCM can.
 
     Returns:
         Values with the frames on the first axis; YBR is converted to RGB.
@@ -121,8 +123,10 @@ def decode(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int]) -> S
     else:
         deep = _check_frames(dataset, path, claim, keep)
         if claim.syntax == codecs.JPEG_EXTENDED and deep:
-            frames = [codecs.decode_12_bit(f, path, rows=claim.rows, cols=claim.cols) for f in _frames(dataset, path, claim, keep)]
-            return Stored(np.stack(frames), claim.photometric)
+            plugin = codecs.decoder_for(codecs.JPEG_LOSSLESS, path)  # pydicom's plug-ins decline 12 bits, GDCM itself does not
+        if plugin == "gdcm":
+            dataset = _decoded_by_gdcm(dataset, path, claim, keep, gdcm)
+            plugin, claim, keep = "", dataclasses.replace(claim, syntax=codecs.EXPLICIT_LITTLE, frames=len(keep)), range(len(keep))
     values, photometric = _as_array(dataset, path, claim, keep, plugin)
     return Stored(values.reshape(len(keep), claim.rows, claim.cols, *values.shape[values.ndim - (claim.samples > 1) :]), photometric)
 
@@ -146,6 +150,33 @@ def _as_array(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int], p
     if values.size != wanted:
         raise UnreadableStudy(path, f"decoded to {values.size:,} values instead of {wanted:,}", remedy="export it again")
     return values, str(properties["photometric_interpretation"])
+
+
+def _decoded_by_gdcm(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int], gdcm: Isolated) -> Dataset:
+    """The frames to keep as an uncompressed dataset, so that pydicom treats signs, unused bits and colour as ever."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    if claim.allocated not in (8, 16):
+        raise UnreadableStudy(path, f"claims a JPEG of {claim.allocated} bits", remedy="export it again, the header is damaged")
+    signed = header.whole(dataset, "PixelRepresentation", path, default=0) == 1
+    frames = []
+    for frame in _frames(dataset, path, claim, keep):
+        values = gdcm.decode(frame, claim, signed=signed, photometric=claim.photometric)
+        if values is None:
+            raise UnreadableStudy(path, "its pixels cannot be decoded (damaged JPEG)", remedy="export it again")
+        frames.append(values)
+    plain = Dataset()
+    plain.file_meta = FileMetaDataset()
+    plain.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    plain.Rows, plain.Columns, plain.NumberOfFrames, plain.SamplesPerPixel = claim.rows, claim.cols, len(frames), claim.samples
+    plain.BitsAllocated, plain.BitsStored, plain.HighBit, plain.PixelRepresentation = claim.allocated, claim.stored, claim.stored - 1, int(signed)
+    plain.PhotometricInterpretation = "YBR_FULL" if claim.photometric == "YBR_FULL_422" else claim.photometric
+    if claim.samples > 1:
+        plain.PlanarConfiguration = 0
+    data = b"".join(frames)
+    plain.add_new("PixelData", "OW", data + b"\0" * (len(data) % 2))
+    return plain
 
 
 def _check_native_length(dataset: Dataset, path: Path, claim: Claim) -> None:
@@ -186,7 +217,7 @@ def _check_frames(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int
     for frame in _frames(dataset, path, claim, keep):
         if not frame:
             raise UnreadableStudy(path, "a compressed frame is empty", remedy="copy or export it again")
-        found = codecs.check_frame(frame, path, rows=claim.rows, cols=claim.cols, samples=claim.samples)
+        found = codecs.check_frame(frame, path, rows=claim.rows, cols=claim.cols, samples=claim.samples, allocated=claim.allocated)
         if found is None and claim.syntax not in codecs.WITHOUT_CODESTREAM:
             raise UnreadableStudy(path, "its compressed pixels do not begin as their encoding demands", remedy="export it again")
         deep = deep or (found is not None and found.bits > 8 and found.samples == 1)

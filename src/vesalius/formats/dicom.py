@@ -6,6 +6,7 @@ Objects without pixels (reports, plans, waveforms, indexes) are refused in words
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 from vesalius.domain.study import Image, Intensity, LookupTable, Modality, Patient, Window
 from vesalius.errors import InvalidValue, UnreadableStudy
 from vesalius.formats import codecs, geometry, header, overlays, patient, pixels
-from vesalius.formats.decode import Claim, Frames, choose_frames, decode, pixel_keyword, read_claim
+from vesalius.formats.decode import Claim, Frames, Stored, choose_frames, decode, pixel_keyword, read_claim
 from vesalius.formats.geometry import Groups
+from vesalius.formats.isolated import Isolated
 from vesalius.formats.palette import palette_to_rgb
 
 if TYPE_CHECKING:
@@ -60,12 +62,13 @@ def read_place(path: Path) -> Place:
         return _place(dataset, path)
 
 
-def load(path: Path, *, frames: Frames = "choose") -> Loaded:
+def load(path: Path, *, frames: Frames = "choose", gdcm: Isolated | None = None) -> Loaded:
     """Read one object.
 
     Args:
         path: the file.
         frames: "choose" keeps the middle frame of a multi-frame object, "all" keeps them, a number keeps that one (from 0).
+        gdcm: a decoding process to share between files; None starts one when it is needed and ends it.
 
     Returns:
         The image with its place.
@@ -76,13 +79,13 @@ def load(path: Path, *, frames: Frames = "choose") -> Loaded:
         InvalidValue: no such frame.
     """
     dataset = header.open_dataset(path)
-    with header.quiet():
+    with header.quiet(), contextlib.ExitStack() as stack:
         _require_image(dataset, path)
         if pixel_keyword(dataset) is None:
             raise UnreadableStudy(path, "has an image header but no pixels", remedy="it was truncated or stripped: copy or export it again")
         claim = read_claim(dataset, path)
         keep = choose_frames(frames, claim.frames, path)
-        image = _image(dataset, path, claim, keep)
+        image = _image(dataset, path, claim, keep, gdcm or stack.enter_context(Isolated()))
         return Loaded(image, _place(dataset, path), patient.read_patient(dataset), header.text(dataset, "PatientIdentityRemoved") == "YES")
 
 
@@ -132,10 +135,11 @@ def _place(dataset: Dataset, path: Path) -> Place:
     )
 
 
-def _image(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int]) -> Image:
+def _image(dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int], gdcm: Isolated) -> Image:
     groups = Groups(dataset)
     modality = _modality(dataset)
-    values, intensity, transform = _values(dataset, path, claim, keep, groups, modality)
+    stored = decode(dataset, path, claim, keep, gdcm)
+    values, intensity, transform = _values(dataset, path, claim, keep, groups, modality, stored)
     plane = geometry.agreed(lambda k: geometry.orientation(groups, k), keep)
     return Image(
         pixels=values,
@@ -166,10 +170,9 @@ def _modality(dataset: Dataset) -> Modality:
 
 
 def _values(
-    dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int], groups: Groups, modality: Modality
+    dataset: Dataset, path: Path, claim: Claim, keep: Sequence[int], groups: Groups, modality: Modality, stored: Stored
 ) -> tuple[NDArray[np.float32] | NDArray[np.uint8], Intensity, pixels.ModalityTransform]:
     """Modality values and what they mean."""
-    stored = decode(dataset, path, claim, keep)
     nothing = pixels.ModalityTransform()
     if stored.photometric == "PALETTE COLOR":
         return palette_to_rgb(stored.values, dataset, path, _little_endian(claim)), Intensity.COLOUR, nothing

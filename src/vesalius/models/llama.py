@@ -213,20 +213,20 @@ def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: str | t
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    remedy = "remove the directory and fetch the model again"
     try:
         shape = read_shape(json.loads((directory / "config.json").read_text(encoding="utf-8")))
         state = load_file(directory / "model.safetensors", device=str(device))
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise WeightsError(f"{directory}: no readable language model ({error})", remedy="remove the directory and fetch the model again") from error
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise WeightsError(f"{directory}: no readable language model ({error})", remedy=remedy) from error
     model = Llama(shape)
     if shape.tied:
-        state["lm_head.weight"] = state["model.embed_tokens.weight"]
-    problems = model.load_state_dict(state, strict=False, assign=True)
-    if problems.missing_keys or problems.unexpected_keys:
-        wrong = (problems.missing_keys + problems.unexpected_keys)[0]
-        raise WeightsError(
-            f"{directory}: the weights do not fit the configuration (first at {wrong!r})", remedy="remove the directory and fetch the model again"
-        )
+        state["lm_head.weight"] = state.get("model.embed_tokens.weight", torch.empty(0))
+    try:
+        model.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        detail = str(error).strip().splitlines()[-1].strip()
+        raise WeightsError(f"{directory}: the weights do not fit the configuration ({detail})", remedy=remedy) from error
     if shape.tied:
         model.lm_head.weight = model.model.embed_tokens.weight
     return model.to(dtype).eval()

@@ -97,8 +97,7 @@ class Collate:
 
     Args:
         features: image to lower features. texts: cached states. finals: pair to final states at the answer's positions; None uses deep states.
-        candidates: token id to index. most: wordings of one image in a batch. augment: shift and drop features in training.
-        position: index among candidates of yes and no.
+        candidates: token id to index. most: wordings of one image in a batch. draw: take `most` of them by chance, in training; else all.
     """
 
     features: Mapping[str, Tensor]
@@ -106,12 +105,12 @@ class Collate:
     finals: Mapping[tuple[str, str], Tensor] | None
     candidates: Mapping[int, int]
     most: int = 12
-    augment: bool = True
+    draw: bool = True
 
     def __call__(self, chosen: list[ImageItem]) -> ImageBatch:
         """The batch of these images."""
         picked = [(row, example) for row, item in enumerate(chosen) for example in self._pick(item)]
-        lower = torch.stack([self._image(item.image) for item in chosen])
+        lower = torch.stack([self.features[item.image].float() for item in chosen])
         pairs = [(e.question, e.answer) for _, e in picked]
         states, places, targets = self._texts(pairs)
         return ImageBatch(
@@ -127,19 +126,12 @@ class Collate:
         )
 
     def _pick(self, item: ImageItem) -> list[Example]:
-        if not self.augment or len(item.examples) <= self.most:
+        if not self.draw or len(item.examples) <= self.most:
             return list(item.examples)
         # without replacement, by weight (Efraimidis & Spirakis 2006)
         keys = [random.random() ** (1 / w) for w in item.weights]
         order = sorted(range(len(keys)), key=keys.__getitem__, reverse=True)[: self.most]
         return [item.examples[i] for i in order]
-
-    def _image(self, name: str) -> Tensor:
-        lower = self.features[name].float()
-        if self.augment:
-            # a shift by one cell of 16 pixels; never a mirror image: left and right are findings
-            lower = torch.roll(lower, (random.randint(-1, 1), random.randint(-1, 1)), (1, 2))
-        return lower
 
     def _texts(self, pairs: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor, Tensor]:
         wanted = [self.texts.targets[p] for p in pairs]

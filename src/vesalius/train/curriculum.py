@@ -181,7 +181,7 @@ def _stage(course: Course, stage: Stage, log: Log, progress: Progress) -> None:
     batches = Shuffled(chosen, stage.batch_size, course.recipe.seed, collate=collate, name=_fingerprint(chosen))
     loss = Answers(course.candidates, course.prompt, pocket.FIRST_ADAPTED)
     held = items(course.held_out, {e.source: 1.0 for e in course.held_out})
-    look = development(loss, held, dataclasses.replace(collate, augment=False))
+    look = development(loss, held, dataclasses.replace(collate, draw=False))
 
     def on_step(step: Step) -> None:
         log.write(step)

@@ -57,8 +57,7 @@ class Answers:
     def fused(self, module: Composition, batch: ImageBatch) -> Tensor:
         """States after the fusion at the answer's positions, [M, T, width]."""
         tower: Any = module.tower
-        lower = functional.dropout2d(batch.lower, 0.1, training=module.readout.training) if module.readout is not None else batch.lower
-        memory = tower.above(lower)
+        memory = tower.above(batch.lower)
         hidden = self._hidden(module, batch) if batch.deep else batch.states
         fused: Tensor = module.readout(hidden, memory, batch.rows)  # type: ignore[misc]
         return fused

@@ -17,7 +17,7 @@ def _collate(finals=None):
     if finals:
         finals = {p: t[-len(targets[p]) :] for p, t in deep.items()}
     features = {"a.png": torch.zeros(3, 4, 4).half(), "b.png": torch.ones(3, 4, 4).half()}
-    return Collate(features, Texts(deep, targets), finals, {2: 0, 5: 1, 7: 2, 8: 3}, augment=False)
+    return Collate(features, Texts(deep, targets), finals, {2: 0, 5: 1, 7: 2, 8: 3}, draw=False)
 
 
 def _items():
