@@ -68,7 +68,7 @@ def read_shape(config: dict[str, Any]) -> Shape:
 
 
 class _Linear(nn.Linear):
-    """A linear map that does not draw random numbers for weights that are replaced at once; until then it holds anything."""
+    """A linear map that draws no random numbers when it is made: they take seconds, and most are replaced at once (see `Llama`)."""
 
     def reset_parameters(self) -> None:
         """Leave the memory as it is: untouched, it costs nothing."""
@@ -158,10 +158,11 @@ class _Body(nn.Module):
 class Llama(nn.Module):
     """A `Decoder`. Attribute names give the published parameter names, so checkpoints and adapters made elsewhere fit.
 
-    A new one holds no weights, not even random ones: load some.
+    Args:
+        blank: leave the weights undrawn, because a checkpoint is about to replace them.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, *, blank: bool = False) -> None:
         super().__init__()
         self.shape = shape
         self.layers, self.kv_heads, self.head_dim = shape.layers, shape.kv_heads, shape.head_dim
@@ -170,6 +171,16 @@ class Llama(nn.Module):
         self.lm_head = _Linear(shape.width, shape.vocabulary, bias=False)
         if shape.tied:
             self.lm_head.weight = self.model.embed_tokens.weight
+        if not blank:
+            self._draw()
+
+    def _draw(self) -> None:
+        """Random weights, as models of this shape start their training: normal, deviation 0.02, biases 0."""
+        for module in self.modules():
+            if isinstance(module, _Linear | _Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, _Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
 
     def embed(self, ids: Tensor) -> Tensor:
         """[...] token ids -> [..., width]."""
@@ -219,7 +230,7 @@ def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: str | t
         state = load_file(directory / "model.safetensors", device=str(device))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise WeightsError(f"{directory}: no readable language model ({error})", remedy=remedy) from error
-    model = Llama(shape)
+    model = Llama(shape, blank=True)
     if shape.tied:
         state["lm_head.weight"] = state.get("model.embed_tokens.weight", torch.empty(0))
     try:

@@ -96,6 +96,18 @@ def test_what_cannot_be_loaded_is_said_in_words(folder, damage, words):
         llama.load(folder)
 
 
+def test_a_new_model_is_drawn_and_repeats_with_the_seed():
+    made = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        made.append(llama.Llama(llama.read_shape({**CONFIG, "attention_bias": True})).state_dict())
+    for name, tensor in made[0].items():
+        torch.testing.assert_close(tensor, made[1][name])
+        assert tensor.isfinite().all()
+    assert made[0]["model.layers.0.mlp.up_proj.weight"].std() == pytest.approx(0.02, rel=0.1)
+    assert not made[0]["model.layers.0.self_attn.q_proj.bias"].any()
+
+
 @pytest.mark.parametrize("change", [{"model_type": "phi"}, {"rope_scaling": {"rope_type": "llama3"}}, {"hidden_act": "gelu"}, {"mlp_bias": True}])
 def test_another_architecture_is_refused(change):
     with pytest.raises(WeightsError, match="not of the plain Llama shape"):
