@@ -41,6 +41,7 @@ TEMPLATE = Template(
 )
 FIRST_ADAPTED = 24  # of 30 layers: below it the language model is as published, so what it makes of a question can be cached
 WIDTH = 576
+VOCABULARY = "vocabulary"  # name of the tensor of token ids that training chose between
 RANK, ALPHA, DROPOUT = 16, 32, 0.1
 PARTS: Mapping[str, tuple[str, ...]] = {
     "tower": ("tower.backbone",),
@@ -113,6 +114,16 @@ def merge(lm: nn.Module, adapters: Mapping[str, Tensor]) -> None:
             target.weight = nn.Parameter(moved, requires_grad=False)  # a new tensor: the old one may be mapped from a read-only file
 
 
+def speak_only(lm: Any, vocabulary: Tensor) -> None:  # noqa: ANN401 - any module with a linear `lm_head`
+    """Let the language model say only tokens that training taught it to choose between.
+
+    Training compares answers' tokens with a part of the vocabulary; of the rest it never learnt that they are improbable ("Yes" beside "yes").
+    """
+    bias = torch.full((lm.lm_head.weight.shape[0],), -1e4)
+    bias[vocabulary] = 0.0
+    lm.lm_head.bias = nn.Parameter(bias.to(lm.lm_head.weight), requires_grad=False)
+
+
 def read_shipped(folder: Path = SHIPPED) -> dict[str, Tensor]:
     """Tensors of tower, projector, fusion and adapters by full name, float32.
 
@@ -124,7 +135,7 @@ def read_shipped(folder: Path = SHIPPED) -> dict[str, Tensor]:
 
     path = folder / "pocket.safetensors"
     try:
-        return {name: tensor.float() for name, tensor in load_file(path).items()}
+        return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()}
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: the weights of pocket cannot be read", remedy="install the package again, or run: make train-pocket") from error
 
@@ -247,6 +258,7 @@ def load(device: str = "cpu") -> Pocket:
     composition = build(lm, backbone)
     adapters = {n: t for n, t in state.items() if ".lora_" in n}
     merge(lm, adapters)
+    speak_only(lm, state.pop(VOCABULARY))
     rest = {n: t for n, t in state.items() if n not in adapters}
     problems = composition.load_state_dict(rest, strict=False)
     absent = [n for n in problems.missing_keys if not n.startswith("lm.")]

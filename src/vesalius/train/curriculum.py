@@ -100,7 +100,7 @@ def run(path: str | Path, *, overrides: Sequence[str] = (), resume: bool = False
         with Log(out / "log.jsonl") as log:
             for stage in recipe.stages:
                 _stage(course, stage, log, progress)
-    export(course.composition, out, recipe, data_hash=_data_hash(course), started=started)
+    export(course.composition, out, recipe, spoken(course.texts), data_hash=_data_hash(course), started=started)
     draw(out / "log.jsonl", out / "curve.png")
     return out
 
@@ -157,12 +157,17 @@ def _source(name: str, source: Source, root: Path, seed: int, so_far: Sequence[E
     return found[: source.limit] if source.limit else found
 
 
+def spoken(texts: Texts) -> Tensor:
+    """Ids of every token that occurs in an answer, sorted."""
+    return torch.tensor(sorted({t for ids in texts.targets.values() for t in ids}))
+
+
 def candidates(composition: Composition, texts: Texts, *, others: int = 2048) -> Tensor:
     """Token ids that compete in training: all that occur in an answer, and others spread over the vocabulary so that they stay improbable.
 
     The full vocabulary of 49,152 would cost more than the rest of the step together.
     """
-    needed = {t for ids in texts.targets.values() for t in ids}
+    needed = set(spoken(texts).tolist())
     head: Any = composition.lm.lm_head
     size = int(head.weight.shape[0])
     generator = torch.Generator().manual_seed(0)
@@ -206,9 +211,10 @@ def _stage(course: Course, stage: Stage, log: Log, progress: Progress) -> None:
     )
 
 
-def export(composition: Composition, out: Path, recipe: Recipe, *, data_hash: str, started: float) -> Path:
-    """Write what moved, in half precision, with what it was made of."""
+def export(composition: Composition, out: Path, recipe: Recipe, vocabulary: Tensor, *, data_hash: str, started: float) -> Path:
+    """Write what moved, in half precision, with the tokens that answers are made of, and what it was all made from."""
     kept = {n: t for n, t in composition.state_dict().items() if not n.startswith("lm.") or ".lora_" in n}
+    kept[pocket.VOCABULARY] = vocabulary
     path = out / "pocket.safetensors"
     save_file({n: (t.half() if t.is_floating_point() else t).contiguous() for n, t in kept.items()}, path)
     made = provenance.record(seed=recipe.seed, data_hash=data_hash, config=recipe).finished(started)
