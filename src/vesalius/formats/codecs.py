@@ -46,6 +46,7 @@ JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 WITHOUT_CODESTREAM = frozenset({"1.2.840.10008.1.2.5"})
 """Compressed syntaxes whose frames do not state their own dimensions: RLE."""
+_JP2 = b"\0\0\0\x0cjP  \r\n\x87\n"
 _LOSSY = frozenset({"1.2.840.10008.1.2.4.50", JPEG_EXTENDED, "1.2.840.10008.1.2.4.81"})
 
 
@@ -96,10 +97,23 @@ def inspect_frame(frame: bytes) -> Codestream | None:
 
     JPEG and JPEG-LS: ITU-T T.81 B.2.2, T.87 C.2.2. JPEG 2000: T.800 A.5.1 (SIZ) and A.4.2 (SOT).
     """
-    start = frame.find(b"\xff\x4f\xff\x51", 0, 4096)
-    if start >= 0:
-        return _inspect_j2k(frame[start:])
+    code = frame[_codestream_start(frame) :] if frame.startswith(_JP2) else frame
+    if code.startswith(b"\xff\x4f\xff\x51"):
+        return _inspect_j2k(code)
     return _inspect_jpeg(frame) if frame[:2] == b"\xff\xd8" else None
+
+
+def _codestream_start(frame: bytes) -> int:
+    """Where the codestream begins in a JP2 file, which DICOM forbids and some write (T.800 I.4); the end of the frame when the boxes lead nowhere."""
+    at = len(_JP2)
+    while at + 8 <= len(frame):
+        if frame[at + 4 : at + 8] == b"jp2c":
+            return at + 8
+        length = int.from_bytes(frame[at : at + 4], "big")
+        if length < 8:  # a box that does not move on would be walked for ever, by pydicom too
+            break
+        at += length
+    return len(frame)
 
 
 def _inspect_jpeg(frame: bytes) -> Codestream | None:

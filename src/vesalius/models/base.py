@@ -8,14 +8,16 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vesalius.domain.exchange import Answer, Question
-from vesalius.domain.study import Study
 from vesalius.errors import InvalidValue
+
+if TYPE_CHECKING:  # numpy is half of the time that `vesalius models` takes
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vesalius.domain.exchange import Answer, Question
+    from vesalius.domain.study import Study
 
 
 class Task(enum.StrEnum):
