@@ -59,19 +59,19 @@ def parser_failures() -> tuple[type[Exception], ...]:
 _QUIET = threading.RLock()
 
 
-class _Reroute(logging.Filter):
-    """Sends what pydicom logs in this thread to our own debug log."""
+class _Reroute(logging.Handler):
+    """Sends what a library logs in this thread to our own debug log; records of other threads go where they would have gone."""
 
     def __init__(self) -> None:
         super().__init__()
         self._thread = threading.get_ident()
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """False (drop) for records of this thread."""
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on."""
         if record.thread != self._thread:
-            return True
-        LOG.debug("pydicom: %s", record.getMessage().splitlines()[0] if record.getMessage() else "")
-        return False
+            logging.getLogger().callHandlers(record)
+        elif LOG.isEnabledFor(logging.DEBUG):
+            LOG.debug("%s: %s", record.name, (record.getMessage().splitlines() or [""])[0])
 
 
 @contextlib.contextmanager
@@ -81,13 +81,16 @@ def quiet() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("pydicom", "PIL")]
     with _QUIET, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        before = [logger.propagate for logger in loggers]
         for logger in loggers:
-            logger.addFilter(reroute)
+            logger.addHandler(reroute)
+            logger.propagate = False
         try:
             yield
         finally:
-            for logger in loggers:
-                logger.removeFilter(reroute)
+            for logger, propagate in zip(loggers, before, strict=True):
+                logger.removeHandler(reroute)
+                logger.propagate = propagate
             for warning in caught:
                 LOG.debug("warning: %s", warning.message)
 

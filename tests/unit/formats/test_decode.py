@@ -257,8 +257,6 @@ def test_without_meta_information(tmp_path: Path) -> None:
 
 def test_jp2_boxes_that_lead_nowhere_do_not_hang(tmp_path: Path) -> None:
     jp2 = b"\0\0\0\x0cjP  \r\n\x87\n"
-    boxed = jp2 + struct.pack(">I4sI", 12, b"ftyp", 0) + struct.pack(">I4s", 0, b"jp2c") + j2k()
-    assert np.ptp(formats.read(j2k_file(tmp_path / "good.dcm", boxed)).image.pixels) > 0
     stuck = jp2 + struct.pack(">I4sI", 0, b"ftyp", 0) + struct.pack(">I4s", 0, b"jp2c") + j2k()
     refused(j2k_file(tmp_path / "x.dcm", stuck), "do not begin as their encoding demands")
 
