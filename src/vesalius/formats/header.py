@@ -55,7 +55,7 @@ def parser_failures() -> tuple[type[Exception], ...]:
     return (*_FAILURES, BytesLengthException, InvalidDicomError)
 
 
-# Filters of the warnings module and of a logger belong to the process: one reader changes them at a time, and puts them back.
+# The filters of the warnings module and the handlers of a logger belong to the process: one reader changes them at a time, and puts them back.
 _QUIET = threading.RLock()
 
 
@@ -78,9 +78,10 @@ class _Reroute(logging.Handler):
 def quiet() -> Iterator[None]:
     """Keep the warnings and log lines of pydicom and Pillow away from the user's terminal; they stay in our debug log."""
     reroute = _Reroute()
-    loggers = [logging.getLogger(name) for name in ("pydicom", "PIL")]
+    known = [logging.getLogger(name) for name in ("pydicom", "PIL")]
     with _QUIET, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        loggers = [logger for logger in known if not any(isinstance(h, _Reroute) for h in logger.handlers)]  # none when nested
         before = [logger.propagate for logger in loggers]
         for logger in loggers:
             logger.addHandler(reroute)

@@ -257,6 +257,10 @@ def test_without_meta_information(tmp_path: Path) -> None:
 
 def test_jp2_boxes_that_lead_nowhere_do_not_hang(tmp_path: Path) -> None:
     jp2 = b"\0\0\0\x0cjP  \r\n\x87\n"
+    ds = pydicom.dcmread(str(get_testdata_file("GDCMJ2K_TextGBR.dcm", download=False)))
+    real = bytes(get_frame(ds.PixelData, 0, number_of_frames=1))
+    assert real.startswith(jp2)
+    assert codecs.inspect_frame(real) == codecs.Codestream(400, 400, 3, 8, complete=True)
     stuck = jp2 + struct.pack(">I4sI", 0, b"ftyp", 0) + struct.pack(">I4s", 0, b"jp2c") + j2k()
     refused(j2k_file(tmp_path / "x.dcm", stuck), "do not begin as their encoding demands")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from pathlib import Path
 
@@ -342,8 +343,27 @@ def test_warnings_of_pydicom_go_to_our_debug_log(caplog: pytest.LogCaptureFixtur
     ours = [r for r in caplog.records if r.name == "vesalius.formats"]
     assert any("bytes of excess padding" in r.getMessage() for r in ours)
     assert all(r.levelno == logging.DEBUG for r in ours)
-    assert not [r for r in caplog.records if r.name == "pydicom"]
-    assert not logging.getLogger("pydicom").filters
+    assert not [r for r in caplog.records if r.name.startswith("pydicom")]
+
+
+def test_what_pydicom_logs_of_a_failure_goes_to_our_debug_log_and_all_is_put_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("pydicom")
+    before = (list(logger.handlers), logger.propagate)
+    path = drawn.write(tmp_path / "x.dcm", syntax="1.2.840.10008.1.2.5", frames=[b"\2\0\0\0" + b"\7" * 68])
+    with caplog.at_level(logging.DEBUG), pytest.raises(UnreadableStudy, match="cannot be decoded"):
+        formats.read(path)
+    assert [r.getMessage() for r in caplog.records if "pydicom.pixels.decoders" in r.getMessage()]
+    assert {r.name for r in caplog.records} == {"vesalius.formats"}
+    assert (list(logger.handlers), logger.propagate) == before
+
+
+def test_other_threads_are_still_heard_while_a_file_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG), header.quiet():
+        thread = threading.Thread(target=logging.getLogger("pydicom.other").warning, args=("from elsewhere",))
+        thread.start()
+        thread.join()
+        logging.getLogger("pydicom.here").warning("from here")
+    assert [(r.name, r.levelno) for r in caplog.records] == [("pydicom.other", logging.WARNING), ("vesalius.formats", logging.DEBUG)]
 
 
 def test_malformed_values_are_unknown() -> None:
