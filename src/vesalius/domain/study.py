@@ -118,7 +118,7 @@ class Image:
         orientation: direction cosines of row and column (6 numbers), PS3.3 C.7.6.2.1.1.
         position: millimetres of the first pixel, patient coordinates.
         slice_thickness: millimetres.
-        voi: windows or tables in the order of the header; the first is the default.
+        voi: tables, then windows, each in the order of the header; the first is the default.
         inverted: True when low values are shown bright (MONOCHROME1).
         overlays: graphics of the header.
         view: view position or acquisition direction (PA, AP, LL, AXIAL, ...).
