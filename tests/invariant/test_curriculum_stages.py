@@ -9,7 +9,7 @@ from vesalius.models import efficientnet, llama, pocket
 from vesalius.train import recipe as recipes
 from vesalius.train.batches import Collate, items
 from vesalius.train.examples import Example
-from vesalius.train.features import Texts
+from vesalius.train.features import Seen, Texts
 from vesalius.train.loop import fit
 from vesalius.train.objectives import Answers, development
 from vesalius.train.order import Shuffled
@@ -39,8 +39,9 @@ def _material():
     pairs = {(e.question, e.answer) for e in examples}
     generator = torch.Generator().manual_seed(1)
     deep = {p: torch.randn(7, pocket.WIDTH, generator=generator).half() for p in sorted(pairs)}
-    texts = Texts(deep, {(q, a): (3 if a == "yes" else 4, 2) for q, a in pairs})
-    features = {f"{i}.png": torch.rand(112, 6, 6, generator=generator).half() for i in range(4)}
+    words = {q: torch.randn(pocket.WIDTH, generator=generator).half() for q in sorted({q for q, _ in pairs})}
+    texts = Texts(deep, {(q, a): (3 if a == "yes" else 4, 2) for q, a in pairs}, words)
+    features = {f"{i}.png": torch.rand(2, 112, 6, 6, generator=generator).half() for i in range(4)}
     return examples, texts, features
 
 
@@ -52,12 +53,14 @@ def test_only_what_the_stage_names_moves(stage, composition):
     stage = dataclasses.replace(stage, steps=2, batch_size=4, mixture={}, patience=None, warmup=0.0)
     adapting = "adapters" in stage.train
     finals = None if adapting else {p: t[-2:] for p, t in texts.deep.items()}
-    collate = Collate(features, texts, finals, {t: t for t in range(VOCABULARY)})
+    still = "tower.last" not in stage.train
+    pictures = Seen(features).by(composition.tower.backbone) if still else features
+    collate = Collate(pictures, texts, finals, {t: t for t in range(VOCABULARY)}, seen=still)
     loss = Answers(torch.arange(VOCABULARY), _Prompt(), FIRST)
     chosen = items(examples, {"s": 1.0})
     look = development(loss, chosen, dataclasses.replace(collate, draw=False))
-    if not composition.readout.out.weight.any():  # an untrained fusion hides what lies before it from the first gradient
-        torch.nn.init.normal_(composition.readout.out.weight, std=0.05)
+    if not composition.readout.fusion.out.weight.any():  # an untrained fusion hides what lies before it from the first gradient
+        torch.nn.init.normal_(composition.readout.fusion.out.weight, std=0.05)
     before = {n: t.clone() for n, t in composition.state_dict().items()}
     # 'score' needs the data sets' names, so the small run looks at its own
     stage = dataclasses.replace(stage, metric="s closed")
@@ -65,7 +68,7 @@ def test_only_what_the_stage_names_moves(stage, composition):
     moved = {n for n, t in composition.state_dict().items() if not torch.equal(t, before[n])}
     allowed = {
         "projector": ("tower.projector.", "tower.norm."),
-        "fusion": ("readout.",),
+        "fusion": ("readout.fusion.",),
         "tower.last": tuple(f"{name}." for name in pocket.PARTS["tower.last"]),
         "adapters": ("lm.",),
     }

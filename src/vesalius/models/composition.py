@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vesalius.errors import InvalidValue
-from vesalius.models.decoder import Causal, Decoder
+from vesalius.models.decoder import Causal, Decoder, Tap
 from vesalius.registry import unknown
 
 
@@ -137,13 +137,19 @@ class Composition(nn.Module):
         tower: pixels [B, 3, H, W] -> features [B, N, D]: the memory of an image.
         projector: memory [B, N, D] -> image tokens [B, T, width]; T may be 0 when only the readout sees the image.
         lm: a `Decoder` module.
-        readout: called `readout(hidden [B, S, width], memory [B or 1, N, D]) -> hidden` between the final norm and the vocabulary; None for plain
-            LLaVA. It must treat positions one by one: only the positions whose logits are needed are given to it.
+        readout: called `readout(hidden [B, S, width], memory [B or 1, N, D], words) -> hidden` between the final norm and the vocabulary; None for
+            plain LLaVA. It must treat positions one by one: only the positions whose logits are needed are given to it.
+        listens: layer whose input, averaged over the question's own tokens, the readout gets as `words` [B, S, width]; None: it gets no words.
+
+    Raises:
+        InvalidValue: `listens` without a readout, or beyond the language model's layers.
     """
 
-    def __init__(self, tower: nn.Module, projector: nn.Module, lm: nn.Module, readout: nn.Module | None = None) -> None:
+    def __init__(self, tower: nn.Module, projector: nn.Module, lm: nn.Module, readout: nn.Module | None = None, *, listens: int | None = None) -> None:
         super().__init__()
-        self.tower, self.projector, self.lm, self.readout = tower, projector, lm, readout
+        self.tower, self.projector, self.lm, self.readout, self.listens = tower, projector, lm, readout, listens
+        if listens is not None and (readout is None or not 0 <= listens < self.decoder.layers):
+            raise InvalidValue(f"no readout can listen at layer {listens}", remedy=f"give a readout and a layer from 0 to {self.decoder.layers - 1}")
 
     @property
     def decoder(self) -> Decoder:
@@ -160,11 +166,15 @@ class Composition(nn.Module):
         sides = [self._words(ids, image).expand(len(image), -1, -1) for ids in (prompt.before, prompt.between)]
         return torch.cat((sides[0], image.to(sides[0].dtype), sides[1]), dim=1)
 
-    def read(self, hidden: Tensor, memory: Tensor) -> Tensor:
-        """Final-normed hidden states [B, S, width] -> logits [B, S, vocabulary] in float32, through the readout when there is one."""
-        return self.decoder.logits(self._fuse(hidden, memory)).float()
+    def read(self, hidden: Tensor, memory: Tensor, words: Tensor | None = None) -> Tensor:
+        """Final-normed hidden states [B, S, width] -> logits [B, S, vocabulary] in float32, through the readout when there is one.
 
-    def forward(self, memory: Tensor, prompt: Prompt, ids: Tensor, picks: Tensor, rows: Tensor | None = None) -> Tensor:
+        Args:
+            words: [B, S, width] (or [B, width]) as the readout `listens`.
+        """
+        return self.decoder.logits(self._fuse(hidden, memory, words)).float()
+
+    def forward(self, memory: Tensor, prompt: Prompt, ids: Tensor, picks: Tensor, rows: Tensor | None = None, asked: Tensor | None = None) -> Tensor:
         """Training's forward pass: logits where they are wanted.
 
         Args:
@@ -173,6 +183,7 @@ class Composition(nn.Module):
             ids: [B, S] what follows the prefix (question, answer), padded on the right with any id.
             picks: [B, S] True where the logits of the *next* token are wanted; False on padding.
             rows: [B] which image each row asks; None when row i asks image i.
+            asked: [B, S] True on the question's own tokens; needed when the readout `listens`.
 
         Returns:
             [picks.sum(), vocabulary] float32, row by row.
@@ -181,11 +192,18 @@ class Composition(nn.Module):
         prefix = self.prefix(memory, prompt)
         embeds = torch.cat((prefix, self.decoder.embed(ids).to(prefix.dtype)), dim=1)
         positions = torch.arange(embeds.shape[1], device=embeds.device).expand(len(embeds), -1)
-        hidden = self.decoder.states(embeds, positions, Causal())[:, prefix.shape[1] :]
-        return self.decoder.logits(self._fuse(hidden, memory)[picks]).float()
+        tap = None if self.listens is None else Tap(self.listens)
+        hidden = self.decoder.states(embeds, positions, Causal(), tap=tap)[:, prefix.shape[1] :]
+        words = None
+        if tap is not None and tap.states is not None and asked is not None:
+            words = average(tap.states[:, prefix.shape[1] :], asked)
+        return self.decoder.logits(self._fuse(hidden, memory, words)[picks]).float()
 
-    def _fuse(self, hidden: Tensor, memory: Tensor) -> Tensor:
-        return hidden if self.readout is None else cast(Tensor, self.readout(hidden, memory)).to(hidden.dtype)
+    def _fuse(self, hidden: Tensor, memory: Tensor, words: Tensor | None) -> Tensor:
+        if self.readout is None:
+            return hidden
+        fused = self.readout(hidden, memory) if words is None else self.readout(hidden, memory, words)
+        return cast(Tensor, fused).to(hidden.dtype)
 
     def trainable(self, parts: Sequence[str]) -> list[str]:
         """Let exactly these parts learn and freeze the rest.
@@ -209,6 +227,13 @@ class Composition(nn.Module):
 
     def _words(self, ids: Sequence[int], like: Tensor) -> Tensor:
         return self.decoder.embed(torch.tensor([list(ids)], dtype=torch.long, device=like.device))
+
+
+def average(states: Tensor, seen: Tensor) -> Tensor:
+    """Mean of states [B, T, width] over the positions that `seen` [B, T] names -> [B, width]; float32 inside, so that a long question loses nothing."""
+    weights = seen.float()
+    mean = (weights[:, None] @ states.float())[:, 0] / weights.sum(1, keepdim=True).clamp(min=1)
+    return mean.to(states.dtype)
 
 
 def _within(name: str, part: str) -> bool:

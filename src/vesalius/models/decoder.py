@@ -28,6 +28,18 @@ class Attention(Protocol):
         ...
 
 
+class Tap:
+    """Keeps the states that enter one layer of a pass: what the lower layers made of the words.
+
+    Args:
+        layer: index of the layer whose input is kept (0: the embeddings).
+    """
+
+    def __init__(self, layer: int) -> None:
+        self.layer = layer
+        self.states: Tensor | None = None  # [B, T, width] after the pass
+
+
 class Decoder(Protocol):
     """A causal language model in parts."""
 
@@ -41,8 +53,8 @@ class Decoder(Protocol):
         """[...] token ids -> [..., width]."""
         ...
 
-    def states(self, embeds: Tensor, positions: Tensor, attention: Attention, keep: Tensor | None = None) -> Tensor:
-        """[B, T, width] embeddings at `positions` [B, T] -> final-normed hidden states [B, T or len(keep), width]."""
+    def states(self, embeds: Tensor, positions: Tensor, attention: Attention, keep: Tensor | None = None, tap: Tap | None = None) -> Tensor:
+        """[B, T, width] embeddings at `positions` [B, T] -> final-normed hidden states [B, T or len(keep), width]; `tap` keeps others on the way."""
         ...
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -92,9 +104,12 @@ class TransformersDecoder(nn.Module):
         """[...] token ids -> [..., width]."""
         return cast(Tensor, self.lm.get_input_embeddings()(ids))
 
-    def states(self, embeds: Tensor, positions: Tensor, attention: Attention, keep: Tensor | None = None) -> Tensor:
-        """[B, T, width] embeddings at `positions` [B, T] -> final-normed hidden states [B, T or len(keep), width]."""
-        out = self.lm.get_decoder()(inputs_embeds=embeds, position_ids=positions, use_cache=False, vesalius_attention=attention)
+    def states(self, embeds: Tensor, positions: Tensor, attention: Attention, keep: Tensor | None = None, tap: Tap | None = None) -> Tensor:
+        """[B, T, width] embeddings at `positions` [B, T] -> final-normed hidden states [B, T or len(keep), width]; `tap` keeps others on the way."""
+        wanted = {} if tap is None else {"output_hidden_states": True}
+        out = self.lm.get_decoder()(inputs_embeds=embeds, position_ids=positions, use_cache=False, vesalius_attention=attention, **wanted)
+        if tap is not None:
+            tap.states = out.hidden_states[tap.layer]
         hidden = cast(Tensor, out.last_hidden_state)
         return hidden if keep is None else hidden[:, keep]
 

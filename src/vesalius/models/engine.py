@@ -21,7 +21,8 @@ from torch import Tensor
 
 from vesalius.errors import InvalidValue
 from vesalius.models.base import GREEDY, Sampling
-from vesalius.models.composition import Composition, Prompt
+from vesalius.models.composition import Composition, Prompt, average
+from vesalius.models.decoder import Tap
 from vesalius.models.draw import climb, generator, ladder, yes_and_no
 from vesalius.models.record import Ask, EncodedImage, Record
 from vesalius.models.tree import Packed, Part, Pool, Trie
@@ -52,6 +53,14 @@ class _Row:
     @property
     def done(self) -> bool:
         return self.stopped or len(self.ids) >= self.ask.sampling.max_new_tokens
+
+
+@dataclasses.dataclass(eq=False)
+class _States:
+    """Where asks stand after a pass: final-normed states [n, width], and what each one's question was made of words [n, width] when the readout listens."""
+
+    hidden: Tensor
+    words: Tensor | None
 
 
 class Engine:
@@ -167,9 +176,9 @@ class Engine:
         self._fits(image, len(asked) + max(map(len, paths)) + 1)
         trie = Trie()
         nodes = [[trie.add((*asked, *path[:length])) for length in range(len(path) + 1)] for path in paths]
-        keep = sorted({node for line in nodes for node in line})
-        hidden, _ = self._prefill([(trie, keep, self._below(image, len(trie)))])
-        logprobs = self._speak(hidden, [(image.memory, list(range(len(keep))))])
+        keep = dict.fromkeys(sorted({node for line in nodes for node in line}), self._spoken(asked))
+        states, _ = self._prefill([(trie, keep, self._below(image, len(trie)))])
+        logprobs = self._speak(states, [(image.memory, list(range(len(keep))))])
         row = {node: i for i, node in enumerate(keep)}
         ends = torch.tensor(self.prompt.stop, dtype=torch.long, device=logprobs.device)
         totals = []
@@ -187,48 +196,66 @@ class Engine:
     def _steps(self, asks: Sequence[Ask]) -> Iterator[list[_Row]]:
         """Run asks token by token; yields all rows, in the order of the asks, after every token."""
         with torch.inference_mode():
-            rows, hidden, parts = self._start(asks)
+            rows, states, parts = self._start(asks)
         while True:
             with torch.inference_mode():
-                logprobs = self._speak(hidden, _views(rows))
+                logprobs = self._speak(states, _views(rows))
                 children = self._choose(rows, logprobs)
             yield rows
             if not children:
                 return
             with torch.inference_mode():
-                hidden, parts = self._grow(rows, children, parts)
+                states, parts = self._grow(rows, children, states, parts)
 
-    def _start(self, asks: Sequence[Ask]) -> tuple[list[_Row], Tensor, list[Part]]:
+    def _start(self, asks: Sequence[Ask]) -> tuple[list[_Row], _States, list[Part]]:
         """Prefill the tree of questions; every ask stands at the end of its question."""
         roots: dict[int, EncodedImage] = {}
         tries: dict[int, Trie] = {}
-        ends = []
+        ends, spoken = [], {}
         for ask in asks:
-            root = id(ask.image.keys)
+            root, ids = id(ask.image.keys), self._ids(ask)
             roots.setdefault(root, ask.image)
-            ends.append((root, tries.setdefault(root, Trie()).add(self._ids(ask))))
-        plan: list[tuple[Trie, list[int], Pool]] = []
+            ends.append((root, tries.setdefault(root, Trie()).add(ids)))
+            spoken[ends[-1]] = self._spoken(ids)
+        plan: list[tuple[Trie, dict[int, int], Pool]] = []
         state_of: dict[tuple[int, int], int] = {}
         for root, image in roots.items():
-            keep = sorted({end for at, end in ends if at == root})
+            keep = {end: spoken[root, end] for end in sorted({end for at, end in ends if at == root})}
             room = len(tries[root]) + sum(a.sampling.max_new_tokens for a in asks if id(a.image.keys) == root)
             plan.append((tries[root], keep, self._below(image, room)))
             state_of.update({(root, end): len(state_of) + i for i, end in enumerate(keep)})
-        hidden, parts = self._prefill(plan)
+        states, parts = self._prefill(plan)
         rows = [_Row(ask, state_of[end], 0, ask.image.length + len(self._ids(ask)), generator(ask)) for ask, end in zip(asks, ends, strict=True)]
-        return rows, hidden, parts
+        return rows, states, parts
 
-    def _prefill(self, plan: Sequence[tuple[Trie, list[int], Pool]]) -> tuple[Tensor, list[Part]]:
-        """Run tries of questions; hidden states and ancestry at the kept nodes only."""
+    def _prefill(self, plan: Sequence[tuple[Trie, dict[int, int], Pool]]) -> tuple[_States, list[Part]]:
+        """Run tries of questions; states and ancestry at the kept nodes only. Each kept node is given with the number of its question's own tokens."""
         ids, positions, keep, parts, start = [], [], [], [], 0
         for trie, kept, pool in plan:
-            part = Part(pool, start, start + len(trie), torch.from_numpy(trie.ancestry()).to(self._device), kept)
+            part = Part(pool, start, start + len(trie), torch.from_numpy(trie.ancestry()).to(self._device), list(kept))
             ids += trie.tokens
             positions += [pool.prefix + depth for depth in trie.depths]
             keep += [start + node for node in kept]
             parts.append(part)
             start = part.stop
-        return self._forward(ids, positions, keep, parts), [part.leaves() for part in parts]
+        tap = None if self.composition.listens is None else Tap(self.composition.listens)
+        hidden = self._forward(ids, positions, keep, parts, tap)
+        words = None if tap is None or tap.states is None else self._words(plan, parts, tap.states[0])
+        return _States(hidden, words), [part.leaves() for part in parts]
+
+    def _words(self, plan: Sequence[tuple[Trie, dict[int, int], Pool]], parts: Sequence[Part], states: Tensor) -> Tensor:
+        """Mean state over each kept node's question tokens [kept, width]: its ancestors that are not deep enough to be template or answer."""
+        out = []
+        for (trie, kept, _), part in zip(plan, parts, strict=True):
+            depths, nodes = self._long(trie.depths), list(kept)
+            counts = self._long([kept[node] for node in nodes])
+            seen = part.seen[nodes] & (depths < counts[:, None])  # type: ignore[index]
+            out.append(average(states[part.start : part.stop].expand(len(nodes), -1, -1), seen))
+        return torch.cat(out)
+
+    def _spoken(self, ids: Sequence[int]) -> int:
+        """How many of the ids of `_ids` are the question's own words."""
+        return len(ids) - len(self.prompt.after)
 
     def _choose(self, rows: Sequence[_Row], logprobs: Tensor) -> dict[tuple[int, int], int]:
         """Every unfinished row takes its next token; rows that agree share a child. Returns (state, token) -> child, in order of states."""
@@ -254,7 +281,7 @@ class Engine:
             row.state = children[row.state, row.ids[-1]]
         return children
 
-    def _grow(self, rows: Sequence[_Row], children: dict[tuple[int, int], int], parts: Sequence[Part]) -> tuple[Tensor, list[Part]]:
+    def _grow(self, rows: Sequence[_Row], children: dict[tuple[int, int], int], states: _States, parts: Sequence[Part]) -> tuple[_States, list[Part]]:
         """Run one new token for every child; finished branches are left behind."""
         position = {row.state: row.base + len(row.ids) - 1 for row in rows if not row.done}
         pairs = list(children)
@@ -269,19 +296,22 @@ class Engine:
                 grown.append(part.children(parents, at - len(parents)))
             first += part.size
         hidden = self._forward([token for _, token in pairs], [position[child] for child in range(len(pairs))], None, grown)
-        return hidden, [part.leaves() for part in grown]
+        words = None if states.words is None else states.words[[state for state, _ in pairs]]
+        return _States(hidden, words), [part.leaves() for part in grown]
 
-    def _forward(self, ids: list[int], positions: list[int], keep: list[int] | None, parts: Sequence[Part]) -> Tensor:
+    def _forward(self, ids: list[int], positions: list[int], keep: list[int] | None, parts: Sequence[Part], tap: Tap | None = None) -> Tensor:
         """Hidden states [keep, width] after a packed pass."""
         index = None if keep is None else self._long(keep)
-        return self.decoder.states(self.decoder.embed(self._long([ids])), self._long([positions]), Packed(parts), index)[0]
+        return self.decoder.states(self.decoder.embed(self._long([ids])), self._long([positions]), Packed(parts), index, tap)[0]
 
-    def _speak(self, hidden: Tensor, views: Sequence[tuple[Tensor, list[int]]]) -> Tensor:
-        """Log-probabilities [views, vocabulary]: for each image's memory, the hidden states it is to be read with."""
+    def _speak(self, states: _States, views: Sequence[tuple[Tensor, list[int]]]) -> Tensor:
+        """Log-probabilities [views, vocabulary]: for each image's memory, the states it is to be read with."""
         out = []
-        for memory, states in views:
-            for low in range(0, len(states), _ROWS_OF_LOGITS):
-                logits = self.composition.read(hidden[None, states[low : low + _ROWS_OF_LOGITS]], memory)[0]
+        for memory, wanted in views:
+            for low in range(0, len(wanted), _ROWS_OF_LOGITS):
+                rows = wanted[low : low + _ROWS_OF_LOGITS]
+                words = None if states.words is None else states.words[None, rows]
+                logits = self.composition.read(states.hidden[None, rows], memory, words)[0]
                 logits[:, list(self.prompt.template.unscored)] = -torch.inf
                 out.append(torch.log_softmax(logits, dim=-1))
         return torch.cat(out)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vesalius.errors import WeightsError
-from vesalius.models.decoder import Attention
+from vesalius.models.decoder import Attention, Tap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,20 +186,24 @@ class Llama(nn.Module):
         """[...] token ids -> [..., width]."""
         return cast(Tensor, self.model.embed_tokens(ids))
 
-    def states(self, embeds: Tensor, positions: Tensor, attention: Attention, keep: Tensor | None = None) -> Tensor:
+    def states(self, embeds: Tensor, positions: Tensor, attention: Attention, keep: Tensor | None = None, tap: Tap | None = None) -> Tensor:
         """[B, T, width] embeddings at `positions` [B, T] -> final-normed hidden states [B, T or len(keep), width].
 
         With `keep` (indices into T, ascending) the last layer computes those positions only; an empty `keep` stores keys and values, no more.
         """
-        return cast(Tensor, self.model.norm(self.layers_between(embeds, positions, attention, 0, len(self.model.layers), keep)))
+        return cast(Tensor, self.model.norm(self.layers_between(embeds, positions, attention, 0, len(self.model.layers), keep, tap)))
 
-    def layers_between(self, x: Tensor, positions: Tensor, attention: Attention, first: int, stop: int, keep: Tensor | None = None) -> Tensor:
+    def layers_between(
+        self, x: Tensor, positions: Tensor, attention: Attention, first: int, stop: int, keep: Tensor | None = None, tap: Tap | None = None
+    ) -> Tensor:
         """Run layers `first` up to, not including, `stop` on [B, T, width]: what lies below a first adapter need be computed only once.
 
         `keep` applies to the last layer of the model, as in `states`.
         """
         cos, sin = self._angles(positions, x.dtype)
         for index in range(first, stop):
+            if tap is not None and tap.layer == index:
+                tap.states = x
             x = self.model.layers[index](x, cos, sin, index, attention, keep if index == len(self.model.layers) - 1 else None)
         return x
 

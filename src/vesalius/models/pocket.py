@@ -29,8 +29,9 @@ from vesalius.models import efficientnet, llama, weights
 from vesalius.models.base import GREEDY, Sampling
 from vesalius.models.cards import card
 from vesalius.models.composition import Composition, MLPProjector, Prompt, Template
-from vesalius.models.decoder import Causal, default_dtype
+from vesalius.models.decoder import Causal, Tap, default_dtype
 from vesalius.models.engine import Ask, EncodedImage, Engine, Record
+from vesalius.models.precedents import Precedents
 from vesalius.models.readout import LateFusion
 
 SHIPPED = Path(__file__).with_name("pocket_weights")
@@ -40,6 +41,7 @@ TEMPLATE = Template(
     stop=("<|im_end|>",),
 )
 FIRST_ADAPTED = 24  # of 30 layers: below it the language model is as published, so what it makes of a question can be cached
+LISTENS = 8  # the fusion hears the question as the mean of this layer's input: of all layers' the most telling in a kernel machine
 WIDTH = 576
 VOCABULARY = "vocabulary"  # name of the tensor of token ids that training chose between
 RANK, ALPHA, DROPOUT = 16, 32, 0.1
@@ -51,7 +53,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "tower.backbone._bn1",
     ),
     "projector": ("tower.projector", "tower.norm"),
-    "fusion": ("readout",),
+    "fusion": ("readout.fusion",),
     "adapters": ("*.lora_*",),
 }
 
@@ -66,13 +68,38 @@ class Sight(nn.Module):
         self.projector = MLPProjector(efficientnet.WIDTH, WIDTH)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """[B, 3, S, S] -> [B, 81, 576] for S = 288."""
+        """[B, 3, S, S] -> [B, 81, 576 + 1280] for S = 288: projected tokens beside the features they were made of."""
         return self.above(self.backbone.lower(pixels))
 
     def above(self, lower: Tensor) -> Tensor:
-        """[B, 112, S/16, S/16] features of the frozen lower blocks -> [B, N, 576]."""
-        tokens: Tensor = self.projector(self.norm(self.backbone.upper(lower)))
-        return tokens
+        """[B, 112, S/16, S/16] features of the frozen lower blocks -> [B, N, 576 + 1280]."""
+        return self.project(self.backbone.upper(lower))
+
+    def project(self, features: Tensor) -> Tensor:
+        """[B, N, 1280] features of the tower -> [B, N, 576 + 1280]."""
+        return torch.cat((self.projector(self.norm(features)), features), dim=-1)
+
+
+class Reading(nn.Module):
+    """How a state reads an image: the fusion looks at the projected tokens, the precedents at the features' mean.
+
+    Args:
+        precedents: None until they are fitted.
+    """
+
+    def __init__(self, fusion: LateFusion, precedents: Precedents | None = None) -> None:
+        super().__init__()
+        self.fusion, self.precedents = fusion, precedents
+
+    def forward(self, hidden: Tensor, memory: Tensor, words: Tensor | None = None, rows: Tensor | None = None) -> Tensor:
+        """As `LateFusion`, on memory of `Sight`."""
+        fused: Tensor = self.fusion(hidden, memory[..., :WIDTH], words, rows)
+        if self.precedents is None or words is None:
+            return fused
+        pooled = memory[..., WIDTH:].mean(1)
+        pooled = (pooled if rows is None else pooled[rows])[:, None]
+        said = self.precedents.speak(words if words.dim() == 3 else words[:, None], pooled)
+        return fused + said.to(fused.dtype)
 
 
 class NoPrefix(nn.Module):
@@ -85,7 +112,7 @@ class NoPrefix(nn.Module):
 
 def build(lm: nn.Module, backbone: efficientnet.EfficientNetLite0 | None = None, *, dropout: float = 0.3) -> Composition:
     """The composition around a language model, untrained but for the published tower and language model."""
-    composition = Composition(Sight(backbone or efficientnet.load()), NoPrefix(), lm, LateFusion(WIDTH, dropout=dropout))
+    composition = Composition(Sight(backbone or efficientnet.load()), NoPrefix(), lm, Reading(LateFusion(WIDTH, dropout=dropout)), listens=LISTENS)
     object.__setattr__(composition, "parts", PARTS)  # how training names what moves; not a tensor, so not torch's business
     return composition
 
@@ -140,6 +167,15 @@ def read_shipped(folder: Path = SHIPPED) -> dict[str, Tensor]:
         raise WeightsError(f"{path}: the weights of pocket cannot be read", remedy="install the package again, or run: make train-pocket") from error
 
 
+def _room(state: Mapping[str, Tensor]) -> Precedents | None:
+    """Precedents of the stored shape, to be filled; None when there are none."""
+    place = "readout.precedents."
+    if f"{place}left" not in state:
+        return None
+    asked, shown = state[f"{place}asked"], state[f"{place}shown"]
+    return Precedents(len(asked), len(shown), width=asked.shape[1], depth=shown.shape[1], rank=state[f"{place}left"].shape[1])
+
+
 class Pocket:
     """A `GenerativeModel`.
 
@@ -190,24 +226,27 @@ class Pocket:
         """
         image = study.image
         memory = self.composition.see(self.pixels(study))
-        ids = [*self.prompt.before, *self.prompt.between, *self.prompt.question(question.text)]
+        head, asked = (*self.prompt.before, *self.prompt.between), self.prompt.question(question.text)
+        ids = [*head, *asked]
         said = list(self.prompt.answer(answer.text.lower())) or [self.prompt.stop[0]]
         whole = torch.tensor([[*ids, *said[:-1]]], device=self._device)
         positions = torch.arange(whole.shape[1], device=self._device)[None]
         decoder = self.composition.decoder
-        hidden = decoder.states(decoder.embed(whole), positions, Causal())[:, len(ids) - 1 :]
+        tap = Tap(LISTENS)
+        hidden = decoder.states(decoder.embed(whole), positions, Causal(), tap=tap)[:, len(ids) - 1 :]
+        words = tap.states[:, len(head) : len(ids) - len(self.prompt.after)].mean(1)  # type: ignore[index]
         side = round(memory.shape[1] ** 0.5)
         masks = _windows(side, window).to(memory.device)  # [cells, N]
         hidden_away = torch.where(masks[:, :, None], memory.mean(1, keepdim=True), memory)
         every = torch.cat((memory, hidden_away))
         targets = torch.tensor(said, device=self._device)
-        logprob = torch.stack([self._logprob(hidden, m[None], targets) for m in every])
+        logprob = torch.stack([self._logprob(hidden, m[None], words, targets) for m in every])
         drop = (logprob[0] - logprob[1:]).clamp(min=0)  # [cells]
         grid = (masks.float().T @ drop) / masks.float().sum(0)
         return _to_image(grid.view(side, side), image.rows, image.cols), f"occlusion of {window} x {window} of {side} x {side} image tokens"
 
-    def _logprob(self, hidden: Tensor, memory: Tensor, targets: Tensor) -> Tensor:
-        logits = self.composition.read(hidden, memory)[0]
+    def _logprob(self, hidden: Tensor, memory: Tensor, words: Tensor, targets: Tensor) -> Tensor:
+        logits = self.composition.read(hidden, memory, words)[0]
         return torch.log_softmax(logits, -1).gather(1, targets[:, None]).sum()
 
 
@@ -256,6 +295,7 @@ def load(device: str = "cpu") -> Pocket:
     state = read_shipped()
     backbone = efficientnet.EfficientNetLite0()
     composition = build(lm, backbone)
+    composition.readout.precedents = _room(state)  # type: ignore[union-attr]
     adapters = {n: t for n, t in state.items() if ".lora_" in n}
     merge(lm, adapters)
     speak_only(lm, state.pop(VOCABULARY))

@@ -34,14 +34,17 @@ class ImageBatch:
     """What a step sees.
 
     Args:
-        lower: [B, 112, s, s] features. rows: [M] image of each wording.
+        image: what is cached of the images: with `seen`, the tower's features [B, N, 1280]; else its lower blocks' [B, 112, s, s].
+        rows: [M] image of each wording.
+        words: [M, width] what the language model's lower layers made of the question.
         states: [M, L, width]: with `deep`, states below the first adapter, right-padded; else final states at the answer's positions.
         places: [M, T] position in `states` of each answer token's predecessor. targets: [M, T] indices into the candidates, -100 on padding.
         weights: [M]. consistency: [P, 3] first, second, relative polarity. contrast: [C, 2] a yes and a no to one question of two images.
     """
 
-    lower: Tensor
+    image: Tensor
     rows: Tensor
+    words: Tensor
     states: Tensor
     places: Tensor
     targets: Tensor
@@ -49,6 +52,7 @@ class ImageBatch:
     consistency: Tensor
     contrast: Tensor
     deep: bool
+    seen: bool
 
     @property
     def counts(self) -> Mapping[str, float]:
@@ -63,8 +67,8 @@ class ImageBatch:
 
     def to(self, device: torch.device) -> ImageBatch:
         """On a device."""
-        tensors = {f.name: getattr(self, f.name).to(device) for f in dataclasses.fields(self) if f.name != "deep"}
-        return ImageBatch(**tensors, deep=self.deep)
+        tensors = {f.name: getattr(self, f.name).to(device) for f in dataclasses.fields(self) if f.name not in ("deep", "seen")}
+        return ImageBatch(**tensors, deep=self.deep, seen=self.seen)
 
 
 def items(examples: Sequence[Example], mixture: Mapping[str, float]) -> list[ImageItem]:
@@ -96,7 +100,8 @@ class Collate:
     """Makes an `ImageBatch` of image items.
 
     Args:
-        features: image to lower features. texts: cached states. finals: pair to final states at the answer's positions; None uses deep states.
+        features: image to what is cached of it and of its other views, [1 + views, ...] as `ImageBatch.image`; in training one view by chance.
+        texts: cached states. finals: pair to final states at the answer's positions; None uses deep states.
         candidates: token id to index. most: wordings of one image in a batch. draw: take `most` of them by chance, in training; else all.
     """
 
@@ -106,16 +111,18 @@ class Collate:
     candidates: Mapping[int, int]
     most: int = 12
     draw: bool = True
+    seen: bool = False
 
     def __call__(self, chosen: list[ImageItem]) -> ImageBatch:
         """The batch of these images."""
         picked = [(row, example) for row, item in enumerate(chosen) for example in self._pick(item)]
-        lower = torch.stack([self.features[item.image].float() for item in chosen])
+        image = torch.stack([self._view(self.features[item.image]).float() for item in chosen])
         pairs = [(e.question, e.answer) for _, e in picked]
         states, places, targets = self._texts(pairs)
         return ImageBatch(
-            lower,
+            image,
             torch.tensor([row for row, _ in picked]),
+            torch.stack([self.texts.words[question] for question, _ in pairs]).float(),
             states,
             places,
             targets,
@@ -123,7 +130,11 @@ class Collate:
             _wordings([e for _, e in picked]),
             _contrasts([e for _, e in picked]),
             self.finals is None,
+            self.seen,
         )
+
+    def _view(self, views: Tensor) -> Tensor:
+        return views[random.randrange(len(views)) if self.draw else 0]
 
     def _pick(self, item: ImageItem) -> list[Example]:
         if not self.draw or len(item.examples) <= self.most:

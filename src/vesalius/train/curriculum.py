@@ -10,9 +10,9 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import save_file
@@ -25,12 +25,13 @@ from vesalius.errors import ConfigError
 from vesalius.models import efficientnet, llama, pocket, weights
 from vesalius.models.composition import Composition, Prompt
 from vesalius.train import examples as material
+from vesalius.train import precedents
 from vesalius.train import recipe as recipes
 from vesalius.train.batches import Collate, ImageItem, items
 from vesalius.train.checkpoint import Checkpoints
 from vesalius.train.curve import Evaluation, Log, Step, draw
 from vesalius.train.examples import Example
-from vesalius.train.features import Texts, final_states, image_features, text_features
+from vesalius.train.features import Seen, Texts, final_states, image_features, text_features
 from vesalius.train.loop import fit
 from vesalius.train.objectives import Answers, development
 from vesalius.train.order import Shuffled
@@ -38,22 +39,31 @@ from vesalius.train.progress import Progress
 from vesalius.train.recipe import Recipe, Source, Stage
 
 ADAPTERS = "adapters"
+OWN_QUESTIONS = ("vqa-rad", "slake", "nih-cxr")  # data sets with labelled questions; other sources are made of their attributes
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceOptions:
-    """What a source of the curriculum may state: `rewordings` of each yes/no question; `protocol` of the data set's split."""
+    """What a source of the curriculum may state.
+
+    Args:
+        rewordings: of each yes/no question of vqa-rad and slake. originals: whether the questions themselves are part of the source.
+        wordings: numbers of `templates.finding_questions`, for nih-cxr. protocol: of the data set's split.
+    """
 
     rewordings: int = 0
+    originals: bool = True
+    wordings: tuple[int, ...] = (0, 1, 2, 5, 7)
     protocol: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelOptions:
-    """What the recipe may state of the model: dropout of the fusion; wordings of one image in a batch."""
+    """What the recipe may state of the model: dropout of the fusion; wordings of one image in a batch; other views of each training image."""
 
     dropout: float = 0.3
     wordings: int = 12
+    views: int = 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,7 +75,7 @@ class Course:
     prompt: Prompt
     training: Sequence[Example]
     held_out: Sequence[Example]
-    images: Mapping[str, Tensor]
+    images: Seen
     texts: Texts
     candidates: Tensor
     language_model: str
@@ -100,6 +110,7 @@ def run(path: str | Path, *, overrides: Sequence[str] = (), resume: bool = False
         with Log(out / "log.jsonl") as log:
             for stage in recipe.stages:
                 _stage(course, stage, log, progress)
+        _remember(course, progress.note)
     export(course.composition, out, recipe, spoken(course.texts), data_hash=_data_hash(course), started=started)
     draw(out / "log.jsonl", out / "curve.png")
     return out
@@ -118,11 +129,15 @@ def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None]) -> Course:
     training, held_out = gather(recipe, root)
     cache = weights.cache_directory() / "features"
     tell(f"{len(training):,} examples to train on, {len(held_out):,} held out for development")
-    images = image_features(sorted({e.image for e in (*training, *held_out)}), root, tower, cache, tell)
+    views = {e.image: 0 for e in held_out} | {e.image: 0 if e.image.startswith(material.BLANK) else options.views for e in training}
+    images = image_features(views, root, tower, cache, tell)
     pairs = sorted({(e.question, e.answer) for e in (*training, *held_out)})
     name = provenance.sha256_file(folder / "model.safetensors")
     texts = text_features(pairs, composition, prompt, pocket.FIRST_ADAPTED, name, cache, tell)
-    return Course(recipe, composition, prompt, training, held_out, images, texts, candidates(composition, texts), name, cache)
+    readout: Any = composition.readout
+    readout.fusion.norm_words.fit(torch.stack([texts.words[q] for q in sorted({e.question for e in training})]).float())
+    pictures = Seen(images)
+    return Course(recipe, composition, prompt, training, held_out, pictures, texts, spoken(texts), name, cache)
 
 
 def gather(recipe: Recipe, root: Path) -> tuple[list[Example], list[Example]]:
@@ -130,9 +145,12 @@ def gather(recipe: Recipe, root: Path) -> tuple[list[Example], list[Example]]:
     training: list[Example] = []
     held_out: list[Example] = []
     for name, source in recipe.sources.items():
-        training += _source(name, source, root, recipe.seed, training)
+        options = config.build(source.options, SourceOptions, where=f"sources.{name}.options")
+        training += _source(name, source, options, root, recipe.seed, training)
+        if not options.originals:
+            continue
         if source.dataset in ("vqa-rad", "slake"):
-            held_out += material.questions(source.dataset, root, Split.DEVELOPMENT, source=name)
+            held_out += material.questions(source.dataset, root, Split.DEVELOPMENT, source=name, protocol=options.protocol)
         elif source.dataset == "nih-cxr":
             held_out += material.findings(root, Split.DEVELOPMENT, source=name, wordings=())
     overlap = {e.image for e in training} & {e.image for e in held_out}
@@ -141,13 +159,14 @@ def gather(recipe: Recipe, root: Path) -> tuple[list[Example], list[Example]]:
     return training, held_out
 
 
-def _source(name: str, source: Source, root: Path, seed: int, so_far: Sequence[Example]) -> list[Example]:
-    options = config.build(source.options, SourceOptions, where=f"sources.{name}.options")
+def _source(name: str, source: Source, options: SourceOptions, root: Path, seed: int, so_far: Sequence[Example]) -> list[Example]:
     match source.dataset:
         case "vqa-rad" | "slake":
             found = material.questions(source.dataset, root, Split.TRAIN, source=name, rewordings=options.rewordings, seed=seed, protocol=options.protocol)
+            found = found if options.originals else [e for e in found if e.reworded]
         case "nih-cxr":
-            found = material.findings(root, Split.TRAIN, source=name)
+            found = material.findings(root, Split.TRAIN, source=name, wordings=options.wordings)
+            found = found if options.originals else [e for e in found if e.reworded]
         case "descriptions":
             found = material.descriptions(root, source=name)
         case "blanks":
@@ -162,25 +181,15 @@ def spoken(texts: Texts) -> Tensor:
     return torch.tensor(sorted({t for ids in texts.targets.values() for t in ids}))
 
 
-def candidates(composition: Composition, texts: Texts, *, others: int = 2048) -> Tensor:
-    """Token ids that compete in training: all that occur in an answer, and others spread over the vocabulary so that they stay improbable.
-
-    The full vocabulary of 49,152 would cost more than the rest of the step together.
-    """
-    needed = set(spoken(texts).tolist())
-    head: Any = composition.lm.lm_head
-    size = int(head.weight.shape[0])
-    generator = torch.Generator().manual_seed(0)
-    rest = [t for t in torch.randperm(size, generator=generator).tolist() if t not in needed][:others]
-    return torch.tensor(sorted(needed | set(rest)))
-
-
 def _stage(course: Course, stage: Stage, log: Log, progress: Progress) -> None:
     adapting = ADAPTERS in stage.train
     finals = None if adapting else final_states(course.texts, course.composition, pocket.FIRST_ADAPTED, course.language_model, course.cache, progress.note)
     options = config.build(course.recipe.model_options, ModelOptions, where="model_options")
     index = {int(t): i for i, t in enumerate(course.candidates)}
-    collate = Collate(course.images, course.texts, finals, index, most=options.wordings)
+    tower: Any = course.composition.tower
+    still = not any(part.startswith("tower") for part in stage.train)
+    pictures = course.images.by(tower.backbone) if still else course.images.lower
+    collate = Collate(pictures, course.texts, finals, index, most=options.wordings, seen=still)
     mixture = stage.mixture or dict.fromkeys(course.recipe.sources, 1.0)
     chosen: list[ImageItem] = items(course.training, mixture)
     batches = Shuffled(chosen, stage.batch_size, course.recipe.seed, collate=collate, name=_fingerprint(chosen))
@@ -211,16 +220,51 @@ def _stage(course: Course, stage: Stage, log: Log, progress: Progress) -> None:
     )
 
 
+@torch.inference_mode()
+def _remember(course: Course, tell: Callable[[str], None]) -> None:
+    """Fit the precedents on the training part, weigh them on the development part, put them beside the fusion."""
+    module, prompt = course.composition, course.prompt
+    readout, tower, head = cast(Any, module.readout), cast(Any, module.tower), cast(Any, module.lm).lm_head
+    loss = Answers(course.candidates, prompt, pocket.FIRST_ADAPTED)
+    own = {name for name, source in course.recipe.sources.items() if source.dataset in OWN_QUESTIONS}
+    features = course.images.by(tower.backbone)
+    said = [e for e in course.training if e.source in own and not e.reworded and not e.image.startswith(material.BLANK)]
+    yes, no = loss.wordings()
+    made = precedents.fit(said, head.weight[yes].mean(0) - head.weight[no].mean(0), course.texts.words, features)
+    closed = [e for e in course.held_out if e.closed]
+    finals = final_states(course.texts, module, pocket.FIRST_ADAPTED, course.language_model, course.cache, tell)
+    index = {int(t): i for i, t in enumerate(course.candidates)}
+    collate = Collate(features, course.texts, finals, index, draw=False, seen=True)
+    module.eval()
+    fused, margins, truth, groups = [], [], [], []
+    for item in items(closed, {e.source: 1.0 for e in closed}):
+        batch = collate([item])
+        states, first = loss.fused(module, batch)
+        fused.append(loss.margin(module, states[first]))
+        margins.append(made(batch.words, features[item.image][:1].float().mean(1)))
+        truth += [e.answer == "yes" for e in item.examples]
+        groups += [e.source for e in item.examples]
+    made.weight.fill_(precedents.weigh(torch.cat(fused), torch.cat(margins), torch.tensor(truth), groups))
+    tell(f"{len(made.asked):,} questions and {len(made.shown):,} images are remembered; their margin weighs {float(made.weight):g}")
+    readout.precedents = made
+
+
 def export(composition: Composition, out: Path, recipe: Recipe, vocabulary: Tensor, *, data_hash: str, started: float) -> Path:
     """Write what moved, in half precision, with the tokens that answers are made of, and what it was all made from."""
     kept = {n: t for n, t in composition.state_dict().items() if not n.startswith("lm.") or ".lora_" in n}
     kept[pocket.VOCABULARY] = vocabulary
     path = out / "pocket.safetensors"
-    save_file({n: (t.half() if t.is_floating_point() else t).contiguous() for n, t in kept.items()}, path)
+    save_file({n: _stored(t) for n, t in kept.items()}, path)
     made = provenance.record(seed=recipe.seed, data_hash=data_hash, config=recipe).finished(started)
     about: dict[str, Any] = {"sha256": provenance.sha256_file(path), "bytes": path.stat().st_size, "provenance": made.to_json()}
     (out / "about.json").write_text(json.dumps(about, indent=1, default=str) + "\n", encoding="utf-8")
     return path
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    """Matrices in half precision; vectors as they are, since statistics of a language model's states span more than half precision can."""
+    half = tensor.is_floating_point() and tensor.dim() > 1
+    return (tensor.half() if half else tensor).contiguous()
 
 
 def _fingerprint(chosen: Sequence[ImageItem]) -> str:

@@ -30,7 +30,7 @@ class Example:
         source: name of the recipe's source it belongs to.
         closed: yes or no is the answer.
         group: wordings of one question about one image share it; "" when alone.
-        polarity: of this wording to the group's.
+        polarity: of this wording to the group's. reworded: by us; the group's first is not.
     """
 
     image: str
@@ -40,6 +40,7 @@ class Example:
     closed: bool
     group: str = ""
     polarity: int = 1
+    reworded: bool = False
 
 
 def questions(dataset: str, root: Path, split: Split, *, source: str, rewordings: int = 0, seed: int = 0, protocol: str | None = None) -> list[Example]:
@@ -70,7 +71,7 @@ def _reworded(example: Example, identity: str, rewordings: int, seed: int) -> li
     first = dataclasses.replace(example, group=identity)
     opposite = {"yes": "no", "no": "yes"}[example.answer]
     return [first] + [
-        dataclasses.replace(first, question=r.text, answer=example.answer if r.polarity == 1 else opposite, polarity=r.polarity)
+        dataclasses.replace(first, question=r.text, answer=example.answer if r.polarity == 1 else opposite, polarity=r.polarity, reworded=True)
         for r in phrasing.reword(example.question, most=rewordings, seed=seed)
     ]
 
@@ -88,7 +89,7 @@ def findings(root: Path, split: Split, *, source: str, wordings: Sequence[int] =
         for number in wordings:
             text, reply = pairs[number]
             if text != first.question:
-                found.append(dataclasses.replace(first, question=text, answer=reply, polarity=1 if reply == answer else -1))
+                found.append(dataclasses.replace(first, question=text, answer=reply, polarity=1 if reply == answer else -1, reworded=True))
     return found
 
 

@@ -1,20 +1,22 @@
 """What frozen parts make of images and texts, computed once and kept: training then costs what moves, no more.
 
 In: images of a data root, (question, answer) texts. Out: features of the tower's frozen lower blocks, and states of the language model's frozen
-lower layers. Files in the cache are keyed by their content: another image, text or weight is another file. Interrupted work goes on where it was.
+lower layers. What is kept is keyed by its content: another image, text or weight is another entry. Interrupted work goes on where it was.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from vesalius.data import base
@@ -25,9 +27,11 @@ from vesalius.models.composition import Composition, Prompt
 from vesalius.models.decoder import Causal
 from vesalius.provenance import sha256_file
 from vesalius.train.examples import BLANK
+from vesalius.train.views import vary
 
 _CHUNK = 64
 T = TypeVar("T")
+Pair = tuple[str, str]  # question, answer
 Tell = Callable[[str], None]
 
 
@@ -38,36 +42,104 @@ class Texts:
     Args:
         deep: pair to [T, width] half precision, T = prompt + answer tokens - 1.
         targets: pair to the answer's token ids with the stop token; they stand at the last positions of `deep`.
+        words: question to [width] half precision: the mean over its own tokens of the states that the readout listens to.
     """
 
-    deep: Mapping[tuple[str, str], Tensor]
-    targets: Mapping[tuple[str, str], tuple[int, ...]]
+    deep: Mapping[Pair, Tensor]
+    targets: Mapping[Pair, tuple[int, ...]]
+    words: Mapping[str, Tensor]
 
 
-def image_features(images: Sequence[str], root: Path, tower: efficientnet.EfficientNetLite0, cache: Path, tell: Tell) -> dict[str, Tensor]:
-    """Image to [112, S/16, S/16] half precision: what the tower's frozen lower blocks see.
+@dataclasses.dataclass(frozen=True)
+class Shelf:
+    """Tensors by name in a directory, for good: each call computes what is absent, a chunk at a time, a file a chunk.
 
     Args:
-        images: paths relative to `root`, or blanks ("blank:0.5").
+        folder: of the files. kind: what the tensors are, for people and file names.
+    """
+
+    folder: Path
+    kind: str
+
+    def take(self, wanted: Mapping[str, T], compute: Callable[[Sequence[T]], Sequence[Tensor]], tell: Tell, *, chunk: int = _CHUNK) -> dict[str, Tensor]:
+        """The tensors of these names.
+
+        Args:
+            wanted: name to what it is computed from; computed in this order. compute: a chunk of these to its tensors, in half precision.
+        """
+        there = self._index()
+        absent = [name for name in wanted if name not in there]
+        chunks = [absent[low : low + chunk] for low in range(0, len(absent), chunk)]
+        for number, names in enumerate(chunks):
+            tell(f"{self.kind} {number + 1} of {len(chunks)}")
+            self._put(dict(zip(names, compute([wanted[name] for name in names]), strict=True)))
+        found: dict[str, Tensor] = {}
+        by_file: dict[Path, list[str]] = defaultdict(list)
+        index = self._index()
+        for name in wanted:
+            by_file[index[name]].append(name)
+        for path, names in by_file.items():
+            with safe_open(path, "pt") as stored:
+                found.update({name: stored.get_tensor(name) for name in names})
+        return found
+
+    def _index(self) -> dict[str, Path]:
+        index: dict[str, Path] = {}
+        for path in sorted(self.folder.glob(f"{self.kind.replace(' ', '-')}-*.safetensors")):
+            with safe_open(path, "pt") as stored:
+                index.update(dict.fromkeys(stored.keys(), path))
+        return index
+
+    def _put(self, tensors: dict[str, Tensor]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{self.kind.replace(' ', '-')}-{_key(sorted(tensors))}.safetensors"
+        temporary = path.with_suffix(".part")
+        save_file({name: t.half().contiguous() for name, t in tensors.items()}, temporary)
+        temporary.replace(path)
+
+
+def image_features(images: Mapping[str, int], root: Path, tower: efficientnet.EfficientNetLite0, cache: Path, tell: Tell) -> dict[str, Tensor]:
+    """Image to [1 + views, 112, S/16, S/16] half precision: what the tower's frozen lower blocks see of it and of other views of it.
+
+    Args:
+        images: paths relative to `root`, or blanks ("blank:0.5"), to the number of other views (`views.vary`).
     """
     weights = _weights_key(tower)
-    found: dict[str, Tensor] = {}
-    chunks = list(_chunks(sorted(images), _CHUNK))
-    for number, chunk in enumerate(chunks):
-        key = hashlib.sha256("\n".join([weights, *(f"{name} {_content(name, root)}" for name in chunk)]).encode()).hexdigest()[:24]
-        path = cache / f"images-{key}.safetensors"
-        if not path.exists():
-            tell(f"image features {number + 1} of {len(chunks)}")
-            with torch.inference_mode():
-                pixels = torch.stack([_pixels(name, root) for name in chunk])
-                lower = torch.cat([tower.lower(part) for part in torch.split(pixels, 8)])
-            _save({name: f.half().contiguous() for name, f in zip(chunk, lower, strict=True)}, path)
-        found.update(load_file(path))
-    return found
+
+    @torch.inference_mode()
+    def compute(wanted: Sequence[tuple[str, int]]) -> list[Tensor]:
+        pixels = torch.stack([vary(_pixels(name, root), name, number) for name, number in wanted])
+        return [f for part in torch.split(pixels, 8) for f in tower.lower(part).half()]
+
+    keys = {name: [_key(weights, _content(name, root), name, view) for view in range(images[name] + 1)] for name in sorted(images)}
+    wanted = {key: (name, view) for name, views in keys.items() for view, key in enumerate(views)}
+    stored = Shelf(cache, "image features").take(wanted, compute, tell)
+    return {name: torch.stack([stored[key] for key in views]) for name, views in keys.items()}
 
 
-def text_features(pairs: Sequence[tuple[str, str]], composition: Composition, prompt: Prompt, first: int, weights: str, cache: Path, tell: Tell) -> Texts:
-    """States at layer `first` of the prompt, question and answer of each pair.
+class Seen:
+    """What the tower's upper blocks make of lower features, computed anew only when they have moved.
+
+    Args:
+        lower: image to [1 + views, 112, s, s].
+    """
+
+    def __init__(self, lower: Mapping[str, Tensor]) -> None:
+        self.lower = lower
+        self._kept: tuple[str, dict[str, Tensor]] = ("", {})
+
+    @torch.inference_mode()
+    def by(self, tower: efficientnet.EfficientNetLite0) -> dict[str, Tensor]:
+        """Image to [1 + views, N, 1280] half precision."""
+        key = _digest(tower.state_dict())
+        if self._kept[0] != key:
+            found = {name: torch.cat([tower.upper(part.float()).half() for part in torch.split(views, 16)]) for name, views in self.lower.items()}
+            self._kept = (key, found)
+        return self._kept[1]
+
+
+def text_features(pairs: Sequence[Pair], composition: Composition, prompt: Prompt, first: int, weights: str, cache: Path, tell: Tell) -> Texts:
+    """States at layer `first` of the prompt, question and answer of each pair, and what the readout hears of each question.
 
     Args:
         weights: names the language model's content in the cache's keys.
@@ -75,31 +147,64 @@ def text_features(pairs: Sequence[tuple[str, str]], composition: Composition, pr
     head = (*prompt.before, *prompt.between)
     targets = {(q, a): (*prompt.answer(a), prompt.stop[0]) for q, a in pairs}
     ids = {(q, a): (*head, *prompt.question(q), *targets[q, a][:-1]) for q, a in targets}
-    ordered = sorted(ids, key=lambda pair: (len(ids[pair]), pair))
-    deep: dict[tuple[str, str], Tensor] = {}
-    chunks = list(_chunks(ordered, _CHUNK))
-    for number, chunk in enumerate(chunks):
-        key = hashlib.sha256(repr((weights, first, [ids[pair] for pair in chunk])).encode()).hexdigest()[:24]
-        path = cache / f"texts-{key}.safetensors"
-        if not path.exists():
-            tell(f"text states {number + 1} of {len(chunks)}")
-            _save(_states([ids[pair] for pair in chunk], composition, first), path)
-        stored = load_file(path)
-        deep.update({pair: stored[str(i)] for i, pair in enumerate(chunk)})
-    return Texts(deep, targets)
+    keys = {pair: _key(weights, first, ids[pair]) for pair in sorted(ids, key=lambda pair: (len(ids[pair]), pair))}
+    deep = Shelf(cache, "text states").take({key: ids[pair] for pair, key in keys.items()}, lambda rows: _states(rows, composition, first), tell)
+    words = _words({q for q, _ in pairs}, composition, prompt, weights, cache, tell)
+    return Texts({pair: deep[key] for pair, key in keys.items()}, targets, words)
 
 
-def _states(rows: Sequence[tuple[int, ...]], composition: Composition, first: int) -> dict[str, Tensor]:
-    decoder = composition.lm
-    out: dict[str, Tensor] = {}
+def _words(questions: Collection[str], composition: Composition, prompt: Prompt, weights: str, cache: Path, tell: Tell) -> dict[str, Tensor]:
+    layer = composition.listens
+    if layer is None:
+        return {q: torch.zeros(composition.decoder.width).half() for q in questions}
+    head = (*prompt.before, *prompt.between)
+    ids = {q: (*head, *prompt.question(q)[: len(prompt.question(q)) - len(prompt.after)]) for q in questions}
+    keys = {q: _key(weights, "words", layer, ids[q]) for q in sorted(questions, key=lambda q: (len(ids[q]), q))}
+
+    def compute(rows: Sequence[tuple[int, ...]]) -> list[Tensor]:
+        return [states[len(head) :].float().mean(0).half() for states in _states(rows, composition, layer)]
+
+    stored = Shelf(cache, "question words").take({key: ids[q] for q, key in keys.items()}, compute, tell)
+    return {q: stored[key] for q, key in keys.items()}
+
+
+def final_states(texts: Texts, composition: Composition, first: int, weights: str, cache: Path, tell: Tell) -> dict[Pair, Tensor]:
+    """Final-normed states at the positions that predict the answer, [answer tokens, width] half precision, with the adapters as they are now."""
+    adapters = _digest({name: t for name, t in composition.lm.state_dict().items() if ".lora_" in name})
+    ordered = sorted(texts.deep, key=lambda pair: (len(texts.deep[pair]), pair))
+    keys = {pair: _key(weights, adapters, first, pair, texts.targets[pair]) for pair in ordered}
+    stored = Shelf(cache, "final states").take({key: pair for pair, key in keys.items()}, lambda part: _finals(part, texts, composition, first), tell)
+    return {pair: stored[key] for pair, key in keys.items()}
+
+
+@torch.inference_mode()
+def _states(rows: Sequence[tuple[int, ...]], composition: Composition, first: int) -> list[Tensor]:
+    """States that enter layer `first`, [length, width] for each row of ids."""
+    decoder: Any = composition.lm
+    out: list[Tensor] = []
     for start in range(0, len(rows), 16):
         part = rows[start : start + 16]
         longest = max(map(len, part))
         ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in part])
         positions = torch.arange(longest).expand(len(part), -1)
-        with torch.inference_mode():
-            x = decoder.layers_between(decoder.embed(ids), positions, Causal(), 0, first)  # type: ignore[operator]
-        out.update({str(start + i): x[i, : len(row)].half().clone() for i, row in enumerate(part)})
+        x = decoder.layers_between(decoder.embed(ids), positions, Causal(), 0, first)
+        out += [x[i, : len(row)].half().clone() for i, row in enumerate(part)]
+    return out
+
+
+@torch.inference_mode()
+def _finals(pairs: Sequence[Pair], texts: Texts, composition: Composition, first: int) -> list[Tensor]:
+    lm: Any = composition.lm
+    rows = [texts.deep[p] for p in pairs]
+    out: list[Tensor] = []
+    for start in range(0, len(rows), 32):
+        part = rows[start : start + 32]
+        x = torch.nn.utils.rnn.pad_sequence([r.float() for r in part], batch_first=True)
+        positions = torch.arange(x.shape[1]).expand(len(x), -1)
+        top = lm.model.norm(lm.layers_between(x, positions, Causal(), first, lm.layers))
+        for i, pair in enumerate(pairs[start : start + 32]):
+            length = len(part[i])
+            out.append(top[i, length - len(texts.targets[pair]) : length].half().clone())
     return out
 
 
@@ -115,56 +220,16 @@ def _content(name: str, root: Path) -> str:
 
 
 def _weights_key(tower: efficientnet.EfficientNetLite0) -> str:
-    digest = hashlib.sha256(repr(efficientnet.Preparation()).encode())
-    for name, tensor in tower.state_dict().items():
-        if not any(name.startswith(f"_blocks.{i}.") for i in range(efficientnet.LAST_BLOCKS, 16)):
-            digest.update(tensor.detach().cpu().numpy().tobytes())
+    upper = tuple(f"_blocks.{i}." for i in range(efficientnet.LAST_BLOCKS, 16))
+    return repr(efficientnet.Preparation()) + _digest({name: t for name, t in tower.state_dict().items() if not name.startswith(upper)})
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in tensors.items():
+        digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 
-def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    save_file(tensors, temporary)
-    temporary.replace(path)
-
-
-def final_states(texts: Texts, composition: Composition, first: int, weights: str, cache: Path, tell: Tell) -> dict[tuple[str, str], Tensor]:
-    """Final-normed states at the positions that predict the answer, [answer tokens, width] half precision, with the adapters as they are now."""
-    adapters = hashlib.sha256(weights.encode())
-    for name, tensor in composition.lm.state_dict().items():
-        if ".lora_" in name:
-            adapters.update(tensor.detach().cpu().numpy().tobytes())
-    ordered = sorted(texts.deep, key=lambda pair: (len(texts.deep[pair]), pair))
-    found: dict[tuple[str, str], Tensor] = {}
-    chunks = list(_chunks(ordered, _CHUNK))
-    for number, chunk in enumerate(chunks):
-        key = hashlib.sha256(repr((adapters.hexdigest(), first, [(p, texts.targets[p]) for p in chunk])).encode()).hexdigest()[:24]
-        path = cache / f"finals-{key}.safetensors"
-        if not path.exists():
-            tell(f"final states {number + 1} of {len(chunks)}")
-            _save({str(i): t for i, t in enumerate(_finals(chunk, texts, composition, first))}, path)
-        stored = load_file(path)
-        found.update({pair: stored[str(i)] for i, pair in enumerate(chunk)})
-    return found
-
-
-def _finals(pairs: Sequence[tuple[str, str]], texts: Texts, composition: Composition, first: int) -> list[Tensor]:
-    lm = composition.lm
-    rows = [texts.deep[p] for p in pairs]
-    out: list[Tensor] = []
-    for start in range(0, len(rows), 32):
-        part = rows[start : start + 32]
-        x = torch.nn.utils.rnn.pad_sequence([r.float() for r in part], batch_first=True)
-        positions = torch.arange(x.shape[1]).expand(len(x), -1)
-        with torch.inference_mode():
-            top = lm.model.norm(lm.layers_between(x, positions, Causal(), first, lm.layers))  # type: ignore[operator]
-        for i, pair in enumerate(pairs[start : start + 32]):
-            length = len(part[i])
-            out.append(top[i, length - len(texts.targets[pair]) : length].half().clone())
-    return out
+def _key(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

@@ -40,12 +40,12 @@ class Answers:
 
     def __call__(self, module: Composition, batch: ImageBatch) -> Mapping[str, Tensor]:
         """Sums by term."""
-        fused = self.fused(module, batch)
+        fused, first = self.fused(module, batch)
         keep = batch.targets != IGNORE
-        logits = functional.linear(fused[keep], self.vocabulary(module))
+        logits = functional.linear(fused, self.vocabulary(module))
         losses = functional.cross_entropy(logits, batch.targets[keep], reduction="none", label_smoothing=_SMOOTHING if module.training else 0.0)
         sums = {"answer": (losses * batch.weights[:, None].expand_as(keep)[keep]).sum()}
-        margin = self.margin(module, fused)
+        margin = self.margin(module, fused[first])
         if len(batch.consistency):
             a, b, polarity = batch.consistency.unbind(1)
             sums["consistency"] = (torch.sigmoid(margin[a]) - torch.sigmoid(margin[b] * polarity)).square().sum()
@@ -54,13 +54,16 @@ class Answers:
             sums["contrast"] = functional.softplus(margin[no] - margin[yes]).sum()
         return sums
 
-    def fused(self, module: Composition, batch: ImageBatch) -> Tensor:
-        """States after the fusion at the answer's positions, [M, T, width]."""
+    def fused(self, module: Composition, batch: ImageBatch) -> tuple[Tensor, Tensor]:
+        """States after the fusion at the positions of answer tokens, row by row [tokens, width], and the index of each row's first [M]."""
         tower: Any = module.tower
-        memory = tower.above(batch.lower)
+        memory = tower.project(batch.image) if batch.seen else tower.above(batch.image)
         hidden = self._hidden(module, batch) if batch.deep else batch.states
-        fused: Tensor = module.readout(hidden, memory, batch.rows)  # type: ignore[misc]
-        return fused
+        keep = batch.targets != IGNORE
+        counts = keep.sum(1)
+        row = torch.arange(len(keep), device=keep.device).repeat_interleave(counts)
+        fused: Tensor = module.readout(hidden[:, : keep.shape[1]][keep][:, None], memory, batch.words[row], batch.rows[row])  # type: ignore[misc]
+        return fused[:, 0], counts.cumsum(0) - counts
 
     def _hidden(self, module: Composition, batch: ImageBatch) -> Tensor:
         lm: Any = module.lm
@@ -75,11 +78,16 @@ class Answers:
         rows: Tensor = head.weight[self.candidates.to(head.weight.device)]
         return rows
 
-    def margin(self, module: Composition, fused: Tensor) -> Tensor:
-        """Log p(yes) - log p(no) for the first token, [M]."""
+    def margin(self, module: Composition, first: Tensor) -> Tensor:
+        """Log p(yes) - log p(no) of first tokens [M, width] -> [M], among the wordings of yes and no that compete."""
         head: Any = module.lm.lm_head
-        yes, no = (functional.linear(fused[:, 0], head.weight[list(ids)]).logsumexp(1) for ids in (self.prompt.yes, self.prompt.no))
-        return yes - no
+        yes, no = self.wordings()
+        return functional.linear(first, head.weight[yes]).logsumexp(1) - functional.linear(first, head.weight[no]).logsumexp(1)
+
+    def wordings(self) -> tuple[list[int], list[int]]:
+        """Ids of the wordings of yes and of no that compete."""
+        said = set(self.candidates.tolist())
+        return [t for t in self.prompt.yes if t in said], [t for t in self.prompt.no if t in said]
 
 
 def development(loss: Answers, held: Sequence[ImageItem], collate: Collate, *, size: int = 16) -> Callable[[nn.Module], Mapping[str, float]]:
@@ -95,10 +103,9 @@ def development(loss: Answers, held: Sequence[ImageItem], collate: Collate, *, s
         for start in range(0, len(held), size):
             chosen = list(held[start : start + size])
             batch = collate(chosen)
-            fused = loss.fused(module, batch)
-            best = functional.linear(fused, loss.vocabulary(module)).argmax(-1)
-            exact = ((best == batch.targets) | (batch.targets == IGNORE)).all(1)
-            margin = loss.margin(module, fused)
+            fused, first = loss.fused(module, batch)
+            exact = _exact(functional.linear(fused, loss.vocabulary(module)).argmax(-1), batch.targets)
+            margin = loss.margin(module, fused[first])
             for i, example in enumerate(e for item in chosen for e in item.examples):
                 ok = bool((margin[i] > 0) == (example.answer == "yes")) if example.closed else bool(exact[i])
                 right[f"{example.source} {'closed' if example.closed else 'open'}"].append(ok)
@@ -113,3 +120,11 @@ def development(loss: Answers, held: Sequence[ImageItem], collate: Collate, *, s
         return {**metrics, "score": float(np.mean(of_interest))}
 
     return look
+
+
+def _exact(best: Tensor, targets: Tensor) -> Tensor:
+    """Whether every token of each row is the best one: [tokens] of the positions that `targets` [M, T] keeps -> [M]."""
+    keep = targets != IGNORE
+    wrong = torch.zeros_like(targets)
+    wrong[keep] = (best != targets[keep]).long()
+    return wrong.sum(1) == 0

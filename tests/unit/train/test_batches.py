@@ -16,8 +16,9 @@ def _collate(finals=None):
     targets = {("q", "yes"): (5, 2), ("longer", "a b"): (7, 8, 2)}
     if finals:
         finals = {p: t[-len(targets[p]) :] for p, t in deep.items()}
-    features = {"a.png": torch.zeros(3, 4, 4).half(), "b.png": torch.ones(3, 4, 4).half()}
-    return Collate(features, Texts(deep, targets), finals, {2: 0, 5: 1, 7: 2, 8: 3}, draw=False)
+    features = {"a.png": torch.zeros(1, 3, 4, 4).half(), "b.png": torch.ones(2, 3, 4, 4).half()}
+    words = {"q": torch.tensor([1.0, 2.0]).half(), "longer": torch.tensor([3.0, 4.0]).half()}
+    return Collate(features, Texts(deep, targets, words), finals, {2: 0, 5: 1, 7: 2, 8: 3}, draw=False)
 
 
 def _items():
@@ -53,3 +54,19 @@ def test_contrasts_pair_the_same_words_with_opposite_answers():
     rows = [_example("a", "Q", "yes"), _example("b", "q", "no"), _example("c", "other", "no")]
     assert _contrasts(rows).tolist() == [[0, 1]]
     assert _contrasts(rows[2:]).shape == (0, 2)
+
+
+def test_each_row_brings_its_questions_words():
+    assert _collate()(_items()).words.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_held_out_images_are_shown_as_they_are_and_training_images_in_any_view():
+    import dataclasses
+    import random
+
+    collate = _collate()
+    collate = dataclasses.replace(collate, features={**collate.features, "b.png": torch.stack((torch.ones(3, 4, 4), torch.full((3, 4, 4), 7.0))).half()})
+    held, trained = _items(), dataclasses.replace(collate, draw=True)
+    assert {float(collate(held).image[1].max()) for _ in range(20)} == {1.0}
+    random.seed(0)
+    assert {float(trained(held).image[1].max()) for _ in range(20)} == {1.0, 7.0}

@@ -1,0 +1,77 @@
+"""Yes or no by precedent: a kernel machine over what was asked of which training image, beside the fusion.
+
+In: what the language model made of a question's words [..., 576], mean-pooled features of the tower [..., 1280]. Out: a margin, positive for yes.
+On frozen features a kernel machine generalises from a few thousand yes/no answers better than a network trained on them alone (docs/log.md); the two
+err differently, so their sum is better than either. It is fitted in closed form (`train/precedents.py`) and is two small matrix products to ask.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+QUESTION, IMAGE, PRIOR = 2.0, 0.5, 0.3  # widths of the two kernels, share of the question alone
+
+
+class Precedents(nn.Module):
+    """margin = kq(question) W ki(image), with kq = exp(-2 (1 - cosine)) and ki = 0.3 + exp(-|difference|^2 / 2 / dimensions) of standardised inputs.
+
+    Args:
+        questions, images: how many are remembered. rank: of W, kept as two factors.
+    """
+
+    asked: Tensor
+    asked_mean: Tensor
+    asked_deviation: Tensor
+    shown: Tensor
+    shown_mean: Tensor
+    shown_deviation: Tensor
+    left: Tensor
+    right: Tensor
+    direction: Tensor
+    weight: Tensor
+
+    def __init__(self, questions: int, images: int, *, width: int, depth: int, rank: int) -> None:
+        super().__init__()
+        for name, shape in {
+            "asked": (questions, width),  # standardised, of length 1
+            "asked_mean": (width,),
+            "asked_deviation": (width,),
+            "shown": (images, depth),  # standardised
+            "shown_mean": (depth,),
+            "shown_deviation": (depth,),
+            "left": (questions, rank),
+            "right": (rank, images),
+            "direction": (width,),  # added once to a state, it raises log p(yes) / p(no) by 1
+            "weight": (1,),  # of the margin beside the fusion's, chosen on the development split
+        }.items():
+            self.register_buffer(name, torch.zeros(shape))
+
+    def speak(self, words: Tensor, pooled: Tensor) -> Tensor:
+        """What to add to final-normed states so that they say the margin: [..., width]."""
+        added: Tensor = (self.weight * self(words, pooled))[..., None] * self.direction
+        return added
+
+    def forward(self, words: Tensor, pooled: Tensor) -> Tensor:
+        """Words [..., width] and pooled features [..., depth], broadcast against each other -> margins [...]."""
+        asked = question_kernel(standard(words, self.asked_mean, self.asked_deviation, unit=True), self.asked) @ self.left
+        shown = image_kernel(standard(pooled, self.shown_mean, self.shown_deviation), self.shown) @ self.right.T
+        return (asked * shown).sum(-1)
+
+
+def standard(x: Tensor, mean: Tensor, deviation: Tensor, *, unit: bool = False) -> Tensor:
+    """Standardised in float32; with `unit` also of length 1."""
+    scaled = (x.float() - mean) / deviation
+    return functional.normalize(scaled, dim=-1) if unit else scaled
+
+
+def question_kernel(a: Tensor, b: Tensor) -> Tensor:
+    """exp(-2 (1 - cosine)) of unit vectors [..., width] and [n, width] -> [..., n]."""
+    return torch.exp(QUESTION * (a @ b.T - 1))
+
+
+def image_kernel(a: Tensor, b: Tensor) -> Tensor:
+    """0.3 + exp(-|a - b|^2 / 2 / depth) of [..., depth] and [n, depth] -> [..., n]."""
+    squared = a.square().sum(-1, keepdim=True) + b.square().sum(-1) - 2 * a @ b.T
+    return PRIOR + torch.exp(-IMAGE * squared.clamp(min=0) / a.shape[-1])
