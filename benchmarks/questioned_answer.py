@@ -138,9 +138,9 @@ class Shared(Side):
         """Count what the decoder really computes."""
         states, logits = lm.states, lm.logits
 
-        def counted_states(embeds: Any, positions: Any, attention: Any, keep: Any = None) -> Any:
+        def counted_states(embeds: Any, positions: Any, attention: Any, keep: Any = None, tap: Any = None) -> Any:
             self.counted += embeds.shape[1] * self.flops.token + float(positions.sum() + positions.numel()) * self.flops.pair
-            return states(embeds, positions, attention, keep)
+            return states(embeds, positions, attention, keep, tap)
 
         def counted_logits(hidden: Any) -> Any:
             self.counted += hidden.shape[:-1].numel() * self.flops.word

@@ -46,7 +46,7 @@ def build(*, readout=False, wrap=False, cells=5, budget=1024, kv_heads=2):
     return Setup(plain, model, prompt, Engine(model, prompt, budget=budget), features)
 
 
-@pytest.fixture(params=[(r, w) for r in (False, True) for w in (False, True)], ids=lambda p: f"readout={p[0]}-{'transformers' if p[1] else 'native'}")
+@pytest.fixture(params=[(r, w) for r in (False, True, "listening") for w in (False, True)], ids=lambda p: f"readout={p[0]}-{'transformers' if p[1] else 'native'}")
 def setup(request):
     return build(readout=request.param[0], wrap=request.param[1])
 
@@ -130,7 +130,7 @@ def everything(images):
 
 
 @pytest.mark.parametrize("budget", [1, 7, 20, 1024])
-@pytest.mark.parametrize("readout", [False, True])
+@pytest.mark.parametrize("readout", [False, True, "listening"])
 def test_batch_order_and_batch_size_change_nothing(budget, readout):
     setup = build(readout=readout, budget=budget)
     images = setup.engine.encode_memory(setup.features)
@@ -204,9 +204,9 @@ def test_shared_tokens_are_computed_once():
     image = setup.engine.encode_memory(setup.features[:1])[0]
     sizes, states = [], setup.engine.decoder.states
 
-    def counted(embeds, positions, attention, keep=None):
+    def counted(embeds, positions, attention, keep=None, tap=None):
         sizes.append(embeds.shape[1])
-        return states(embeds, positions, attention, keep)
+        return states(embeds, positions, attention, keep, tap)
 
     setup.engine.decoder.states = counted
     setup.engine.answer(image, [QUESTIONS[0]] * 9, Sampling(max_new_tokens=4))
@@ -226,9 +226,9 @@ def test_images_without_tokens_share_the_reading_of_a_question():
     images = [setup.engine.encode_memory(setup.features[i : i + 1])[0] for i in range(3)]
     sizes, states = [], setup.engine.decoder.states
 
-    def counted(embeds, positions, attention, keep=None):
+    def counted(embeds, positions, attention, keep=None, tap=None):
         sizes.append(embeds.shape[1])
-        return states(embeds, positions, attention, keep)
+        return states(embeds, positions, attention, keep, tap)
 
     setup.engine.decoder.states = counted
     ways = [Sampling(max_new_tokens=5), *(Sampling(1.0, 5, seed) for seed in range(3))]

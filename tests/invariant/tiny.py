@@ -64,11 +64,21 @@ class Product(nn.Module):
         return hidden + self.ask(hidden) * self.see(memory.mean(1, keepdim=True))
 
 
-def composed(lm, *, readout: bool, wrap: bool) -> tuple[Composition, Prompt]:
+class Listening(Product):
+    """A readout that multiplies with the question's words too."""
+
+    def forward(self, hidden, memory, words=None):
+        assert words is not None, "it was not told what was asked"
+        return super().forward(hidden, memory) + torch.tanh(words) * self.see(memory.mean(1, keepdim=True))
+
+
+def composed(lm, *, readout: bool | str, wrap: bool) -> tuple[Composition, Prompt]:
+    """readout: False for none, True for one that sees the image, "listening" for one that hears layer 1 of the question as well."""
     torch.manual_seed(1)
-    projector, read = MLPProjector(12, 32), Product() if readout else None
+    listening = readout == "listening"
+    projector, read = MLPProjector(12, 32), (Listening() if listening else Product()) if readout else None
     decoder = TransformersDecoder(lm) if wrap else native(lm)
-    return Composition(nn.Identity(), projector, decoder, read), Prompt(tokenizer(), TEMPLATE)
+    return Composition(nn.Identity(), projector, decoder, read, listens=1 if listening else None), Prompt(tokenizer(), TEMPLATE)
 
 
 def plain_logits(lm, model: Composition, prompt: Prompt, features, ids) -> torch.Tensor:
@@ -78,8 +88,13 @@ def plain_logits(lm, model: Composition, prompt: Prompt, features, ids) -> torch
         words = lm.get_input_embeddings()
         parts = [words(torch.tensor([list(prompt.before)], dtype=torch.long)), image, words(torch.tensor([[*prompt.between, *ids]], dtype=torch.long))]
         embeds = torch.cat(parts, 1)
-        hidden = lm.model(inputs_embeds=embeds).last_hidden_state[:, -len(ids) :]
-        if model.readout is not None:
+        out = lm.model(inputs_embeds=embeds, output_hidden_states=True)
+        hidden = out.last_hidden_state[:, -len(ids) :]
+        if model.listens is not None:
+            own = next(i for i in range(len(ids)) if tuple(ids[i : i + len(prompt.after)]) == prompt.after)  # where the template goes on
+            start = embeds.shape[1] - len(ids)
+            hidden = model.readout(hidden, features, out.hidden_states[model.listens][:, start : start + own].mean(1, keepdim=True))
+        elif model.readout is not None:
             hidden = model.readout(hidden, features)
         return lm.lm_head(hidden)[0]
 
