@@ -42,6 +42,9 @@ def train(recipe: Path, overrides: tuple[str, ...], resume: bool, data: Path | N
 @click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="Folder of the run.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many test items.")
 @click.option("--policy", type=click.Path(path_type=Path), metavar="FILE", help="Policy of the gate (TOML); by default the one that ships.")
+@click.option("--protocol", "protocols", multiple=True, metavar="NAME", help="Split protocol to report; may be repeated; by default all of the suite's.")
+@click.option("--questioned", type=click.IntRange(min=0), metavar="N", help="Test items read through the whole gate; by default 60.")
+@click.option("--reworded", type=click.IntRange(min=0), default=100, show_default=True, metavar="N", help="Test items asked in generated wordings.")
 @click.option("--no-baselines", is_flag=True, help="Do not fit the baselines.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 def evaluate(suite: str, run: Path | None, out: Path | None, resume: bool, **options: Any) -> None:  # noqa: ANN401
@@ -76,7 +79,19 @@ def _evaluate(suite: str, out: Path, resume: bool, options: Mapping[str, Any]) -
     if (out / task.ITEMS).exists() and not resume:
         raise UserError(f"{out} holds a run already", remedy="add --resume to go on with it, or give --out a new folder")
     with Steps() as steps:
-        found = task.run(suite, options["model"], root, out, limit=options["limit"], baselines=not options["no_baselines"], policy=policy, progress=steps.share)
+        found = task.run(
+            suite,
+            options["model"],
+            root,
+            out,
+            limit=options["limit"],
+            baselines=not options["no_baselines"],
+            policy=policy,
+            progress=steps.share,
+            protocols=options["protocols"] or None,
+            questioned=options["questioned"],
+            reworded=options["reworded"],
+        )
     _report(found, out)
 
 

@@ -284,7 +284,7 @@ class Reader:
         audit = self.policy.audit
         facts = dataclasses.replace(case.facts, question=plan.question.text)
         return Signals(
-            uncertainty=measure.uncertainty(answer, self.policy.calibrator(answer), options=options if options > 1 else None),
+            uncertainty=measure.uncertainty(answer, self.policy.calibrator(answer, self.model.card.name), options=options if options > 1 else None),
             flip_rate=flip,
             image_reliance=reliance,
             hallucination_risk=risk,

@@ -73,11 +73,16 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Calibrations:
-    """Fitted maps as `metrics.calibration` writes them: `closed` for yes/no answers, `open` for free text; and where they come from."""
+    """Fitted maps as `metrics.calibration` writes them: `closed` for yes/no answers, `open` for free text; and where they come from.
+
+    Args:
+        model: the model they were fitted for; the answers of any other stay uncalibrated. None: of whichever model the policy gates.
+    """
 
     closed: Mapping[str, Any] | None = None
     open: Mapping[str, Any] | None = None
     source: str | None = None
+    model: str | None = None
 
     def __post_init__(self) -> None:
         for table in (self.closed, self.open):
@@ -134,9 +139,9 @@ class Policy:
         if self.max_missing < 0:
             raise InvalidValue(f"max_missing must not be negative (got {self.max_missing})")
 
-    def calibrator(self, answer: Answer) -> Calibration | None:
-        """The fitted map for this kind of answer, or None."""
-        if self.calibration is None:
+    def calibrator(self, answer: Answer, model: str | None = None) -> Calibration | None:
+        """The fitted map for this kind of answer of this model, or None."""
+        if self.calibration is None or (model is not None and self.calibration.model not in (None, model)):
             return None
         table = self.calibration.closed if answer.outcome in (Outcome.YES, Outcome.NO) else self.calibration.open
         return None if table is None else from_json(table)

@@ -7,6 +7,7 @@ lower layers. What is kept is keyed by its content: another image, text or weigh
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -105,10 +106,11 @@ def image_features(images: Mapping[str, int], root: Path, tower: efficientnet.Ef
         images: paths relative to `root`, or blanks ("blank:0.5"), to the number of other views (`views.vary`).
     """
     weights = _weights_key(tower)
+    opened = functools.lru_cache(maxsize=1)(lambda name: _pixels(name, root))  # the views of an image come one after the other
 
     @torch.inference_mode()
     def compute(wanted: Sequence[tuple[str, int]]) -> list[Tensor]:
-        pixels = torch.stack([vary(_pixels(name, root), name, number) for name, number in wanted])
+        pixels = torch.stack([vary(opened(name), name, number) for name, number in wanted])
         return [f for part in torch.split(pixels, 8) for f in tower.lower(part).half()]
 
     keys = {name: [_key(weights, _content(name, root), name, view) for view in range(images[name] + 1)] for name in sorted(images)}

@@ -125,3 +125,11 @@ def test_parts_cannot_be_built_wrong():
         Calibrations(closed={"kind": "temperature"})
     with pytest.raises(InvalidValue):
         Limit(0.1, float("inf"), default_policy().limits.uncertainty.missing, "x")
+
+
+def test_a_calibration_serves_only_the_model_it_was_fitted_for(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_text(MINIMAL + TABLES.replace('source = "development split"', 'source = "development split"\nmodel = "pocket"'), encoding="utf-8")
+    policy = read_policy(path)
+    assert policy.calibrator(Answer("yes", Outcome.YES), "pocket") == Temperature(2)
+    assert policy.calibrator(Answer("yes", Outcome.YES), "another") is None
