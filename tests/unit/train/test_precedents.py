@@ -16,10 +16,7 @@ def _material(questions=6, images=8):
     words = {f"q{i}": torch.randn(12, generator=generator) for i in range(questions)}
     features = {f"{i}.png": torch.rand(2, 9, 10, generator=generator) for i in range(images)}
     examples = [
-        Example(m, q, "yes" if (i + j) % 3 else "no", "s", closed=True)
-        for i, q in enumerate(words)
-        for j, m in enumerate(features)
-        if (i * j) % 4 != 3
+        Example(m, q, "yes" if (i + j) % 3 else "no", "s", closed=True) for i, q in enumerate(words) for j, m in enumerate(features) if (i * j) % 4 != 3
     ]
     return examples, words, features
 

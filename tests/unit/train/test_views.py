@@ -25,7 +25,7 @@ def test_left_stays_left_and_values_stay_in_range():
     for number in range(1, 20):
         view = vary(_picture(), "a", number)
         assert view.shape == (3, 64, 64)
-        assert -0.5 <= float(view.min())
+        assert float(view.min()) >= -0.5
         assert float(view.max()) <= 0.5
         mass = (view[0] + 0.5).sum(0)
         assert mass[:32].sum() > 4 * mass[32:].sum()
