@@ -46,9 +46,10 @@ def build(*, readout=False, wrap=False, cells=5, budget=1024, kv_heads=2):
     return Setup(plain, model, prompt, Engine(model, prompt, budget=budget), features)
 
 
-@pytest.fixture(
-    params=[(r, w) for r in (False, True, "listening") for w in (False, True)], ids=lambda p: f"readout={p[0]}-{'transformers' if p[1] else 'native'}"
-)
+_KINDS = [(readout, wrap) for readout in (False, True, "listening") for wrap in (False, True)]
+
+
+@pytest.fixture(params=_KINDS, ids=lambda p: f"readout={p[0]}-{'transformers' if p[1] else 'native'}")
 def setup(request):
     return build(readout=request.param[0], wrap=request.param[1])
 
