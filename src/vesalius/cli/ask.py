@@ -96,12 +96,12 @@ def _prepare(paths: list[str], question: str, options: dict[str, Any], steps: St
     """Cheap checks first, so that a mistake is told before a model is loaded."""
     from vesalius.domain.exchange import Question
     from vesalius.formats import read
-    from vesalius.models.cards import MODELS
+    from vesalius.models import cards
     from vesalius.reader import open_reader
     from vesalius.safety.policy import read_policy
 
     Question(question)
-    MODELS.target(options["model"])
+    cards.check(options["model"])
     if options["policy"] is not None:
         read_policy(options["policy"])
     steps("reading the study")

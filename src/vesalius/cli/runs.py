@@ -69,11 +69,11 @@ def evaluate(suite: str, run: Path | None, out: Path | None, resume: bool, **opt
 def _evaluate(suite: str, out: Path, resume: bool, options: Mapping[str, Any]) -> None:
     from vesalius.data.base import data_root
     from vesalius.evaluate import plan, task
-    from vesalius.models.cards import MODELS
+    from vesalius.models import cards
     from vesalius.safety.policy import read_policy
 
     plan.suite(suite)
-    MODELS.target(options["model"])
+    cards.check(options["model"])
     policy = read_policy(options["policy"]) if options["policy"] is not None else None
     root = data_root(options["data"])
     if (out / task.ITEMS).exists() and not resume:

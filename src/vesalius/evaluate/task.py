@@ -25,8 +25,8 @@ from vesalius.evaluate import fitted, plan, vqa
 from vesalius.evaluate.ask import Asker, open_study
 from vesalius.evaluate.page import write_page
 from vesalius.evaluate.record import Item, OutputError, RecordFormatError, append, mend, read_items, read_rows, write_json
+from vesalius.models import cards
 from vesalius.models.base import GREEDY, GenerativeModel, card_json
-from vesalius.models.cards import MODELS
 from vesalius.reader import Reader, bank_of
 from vesalius.safety.policy import Policy, default_policy
 
@@ -109,11 +109,11 @@ def run(
     data = dataset(chosen.dataset)
     names = _baseline_names(chosen, baselines)
     if model_object is None:
-        MODELS.target(model)  # a misspelt model is told before anything is read
+        cards.check(model)  # a misspelt model is told before anything is read
     visits = plan.plan(chosen, data, root, protocols=protocols, limit=limit, reworded=reworded)
     data_hash = _data_hash(data, root)
     open_folder(out)
-    asked = model_object if model_object is not None else _load(model)
+    asked = model_object if model_object is not None else cards.load(model)
     rules = policy or default_policy()
     identity = Identity(chosen.name, _model_identity(model, asked), rules.identity(), tuple(protocols or chosen.protocols), reworded)
     count = DEFAULT_QUESTIONED if questioned is None else questioned
@@ -271,11 +271,6 @@ def _questioned(items: Sequence[Item], reader: AsksStudies | Callable[[], AsksSt
         tell(len(chosen) - len(left) + place, len(chosen), "questioning")
         reading = gate.ask(open_study(root, item.exchange.image, item.exchange.tags), item.exchange.question)
         append(path, [{"id": item.id, **reading.to_json()}])
-
-
-def _load(name: str) -> GenerativeModel:
-    loaded: GenerativeModel = MODELS.load(name)()
-    return loaded
 
 
 def _nobody(done: int, total: int, what: str) -> None:

@@ -6,8 +6,10 @@ In: a name. Out: its `ModelCard`, or the loader behind it. No torch here: `vesal
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from vesalius.models.base import ModelCard, Task
+from vesalius.errors import WeightsError
+from vesalius.models.base import GenerativeModel, ModelCard, Task
 from vesalius.registry import Table, unknown
 
 MODELS = Table("model", {"pocket": "vesalius.models.pocket:load"})
@@ -33,6 +35,36 @@ _POCKET = ModelCard(
     ),
 )
 CARDS: Mapping[str, ModelCard] = {_POCKET.name: _POCKET}
+
+
+def check(name: str) -> None:
+    """Whether a model can be meant by "NAME" or "NAME:WEIGHTS", without loading anything.
+
+    Raises:
+        UnknownName: no model is called that. WeightsError: the folder of weights is absent.
+    """
+    model, where = _parts(name)
+    MODELS.target(model)
+    if where is not None and not Path(where).is_dir():
+        raise WeightsError(f"{where}: not a folder of weights", remedy=f"give the folder that 'vesalius train' wrote, or {model!r} alone")
+
+
+def load(name: str) -> GenerativeModel:
+    """The model called "NAME", with the weights that ship or are published; or "NAME:WEIGHTS", with those in a folder that training wrote.
+
+    Raises:
+        As `check`, and what the model's own loader raises.
+    """
+    check(name)
+    model, where = _parts(name)
+    make = MODELS.load(model)
+    loaded: GenerativeModel = make() if where is None else make(weights=Path(where))
+    return loaded
+
+
+def _parts(name: str) -> tuple[str, str | None]:
+    model, colon, where = name.partition(":")
+    return model, where if colon else None
 
 
 def card(name: str) -> ModelCard:

@@ -25,7 +25,8 @@ from vesalius.domain.study import Study
 from vesalius.errors import WeightsError
 from vesalius.formats.pixels import render
 from vesalius.metrics.text import read_outcome
-from vesalius.models import efficientnet, llama, weights
+from vesalius.models import efficientnet, llama
+from vesalius.models import weights as language_models
 from vesalius.models.base import GREEDY, Sampling
 from vesalius.models.cards import card
 from vesalius.models.composition import Composition, MLPProjector, Prompt, Template
@@ -43,6 +44,7 @@ TEMPLATE = Template(
 FIRST_ADAPTED = 24  # of 30 layers: below it the language model is as published, so what it makes of a question can be cached
 LISTENS = 8  # the fusion hears the question as the mean of this layer's input: of all layers' the most telling in a kernel machine
 WIDTH = 576
+BLIND = 127  # the grey level that a model sees that must not see
 VOCABULARY = "vocabulary"  # name of the tensor of token ids that training chose between
 RANK, ALPHA, DROPOUT = 16, 32, 0.1
 PARTS: Mapping[str, tuple[str, ...]] = {
@@ -191,7 +193,9 @@ class Pocket:
         self._device = next(composition.parameters()).device
 
     def pixels(self, study: Study) -> Tensor:
-        """The key image of a study as the tower's input [1, 3, 288, 288]."""
+        """The key image of a study as the tower's input [1, 3, 288, 288]; one grey level for weights that were trained blind."""
+        if self.identity.get("blind"):
+            return efficientnet.prepare(np.full((288, 288), BLIND, dtype=np.uint8))[None].to(self._device)
         return efficientnet.prepare(render(study.image))[None].to(self._device)
 
     def encode(self, study: Study) -> EncodedImage:
@@ -281,8 +285,8 @@ def _to_image(grid: Tensor, rows: int, cols: int) -> NDArray[np.float32]:
 
 
 @functools.lru_cache(maxsize=1)
-def load(device: str = "cpu") -> Pocket:
-    """The shipped model, ready to answer.
+def load(device: str = "cpu", weights: Path = SHIPPED) -> Pocket:
+    """The model with the weights that ship, or with those in a folder that training wrote, ready to answer.
 
     Raises:
         WeightsError: the language model's or our own weights cannot be had.
@@ -290,9 +294,9 @@ def load(device: str = "cpu") -> Pocket:
     """
     from tokenizers import Tokenizer
 
-    folder = weights.language_model()
+    folder = language_models.language_model()
     lm = llama.load(folder, dtype=torch.float32, device=device)
-    state = read_shipped()
+    state = read_shipped(weights)
     backbone = efficientnet.EfficientNetLite0()
     composition = build(lm, backbone)
     composition.readout.precedents = _room(state)  # type: ignore[union-attr]
@@ -306,5 +310,6 @@ def load(device: str = "cpu") -> Pocket:
         wrong = (absent + list(problems.unexpected_keys))[0]
         raise WeightsError(f"pocket's weights do not fit (first at {wrong!r})", remedy="install the package again")
     composition.to(device=device, dtype=default_dtype(device)).eval()
-    about = json.loads((SHIPPED / "about.json").read_text(encoding="utf-8")) if (SHIPPED / "about.json").exists() else {}
-    return Pocket(composition, Prompt(Tokenizer.from_file(str(folder / "tokenizer.json")), TEMPLATE), {"weights": about.get("sha256", "")[:16]})
+    about = json.loads((weights / "about.json").read_text(encoding="utf-8")) if (weights / "about.json").exists() else {}
+    known = {"weights": about.get("sha256", "")[:16]} | ({"blind": True} if about.get("blind") else {})
+    return Pocket(composition, Prompt(Tokenizer.from_file(str(folder / "tokenizer.json")), TEMPLATE), known)

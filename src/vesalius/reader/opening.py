@@ -15,8 +15,8 @@ from vesalius.data.phantoms import Bank, FileBank, PhantomBank
 from vesalius.domain.exchange import Split
 from vesalius.domain.study import Image, Modality
 from vesalius.errors import DataMissing
+from vesalius.models import cards
 from vesalius.models.base import GenerativeModel
-from vesalius.models.cards import MODELS
 from vesalius.reader.questioning import Progress, Reader
 from vesalius.safety.policy import default_policy, read_policy
 
@@ -62,8 +62,7 @@ def _decode(path: Path, modality: Modality, body_part: str) -> Image:
 
 @functools.lru_cache(maxsize=1)
 def _model(name: str) -> GenerativeModel:
-    loaded: GenerativeModel = MODELS.load(name)()
-    return loaded
+    return cards.load(name)
 
 
 def open_reader(

@@ -59,11 +59,17 @@ class SourceOptions:
 
 @dataclasses.dataclass(frozen=True)
 class ModelOptions:
-    """What the recipe may state of the model: dropout of the fusion; wordings of one image in a batch; other views of each training image."""
+    """What the recipe may state of the model.
+
+    Args:
+        dropout: of the fusion. wordings: of one image in a batch. views: other views of each training image.
+        blind: every image is one grey level, in training and ever after: what the questions alone teach.
+    """
 
     dropout: float = 0.3
     wordings: int = 12
     views: int = 4
+    blind: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -120,7 +126,7 @@ def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None]) -> Course:
     """Build the model, gather the examples, compute what is frozen."""
     from tokenizers import Tokenizer
 
-    options = config.build(recipe.model_options, ModelOptions, where="model_options")
+    options, blank = config.build(recipe.model_options, ModelOptions, where="model_options"), f"{material.BLANK}{pocket.BLIND / 255}"
     folder = weights.language_model()
     torch.manual_seed(recipe.seed)
     tower = efficientnet.load()
@@ -130,7 +136,9 @@ def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None]) -> Course:
     cache = weights.cache_directory() / "features"
     tell(f"{len(training):,} examples to train on, {len(held_out):,} held out for development")
     views = {e.image: 0 for e in held_out} | {e.image: 0 if e.image.startswith(material.BLANK) else options.views for e in training}
-    images = image_features(views, root, tower, cache, tell)
+    images = image_features(views if not options.blind else {blank: 0}, root, tower, cache, tell)
+    if options.blind:
+        images = dict.fromkeys(views, images[blank])
     pairs = sorted({(e.question, e.answer) for e in (*training, *held_out)})
     name = provenance.sha256_file(folder / "model.safetensors")
     texts = text_features(pairs, composition, prompt, pocket.FIRST_ADAPTED, name, cache, tell)
@@ -256,7 +264,9 @@ def export(composition: Composition, out: Path, recipe: Recipe, vocabulary: Tens
     path = out / "pocket.safetensors"
     save_file({n: _stored(t) for n, t in kept.items()}, path)
     made = provenance.record(seed=recipe.seed, data_hash=data_hash, config=recipe).finished(started)
-    about: dict[str, Any] = {"sha256": provenance.sha256_file(path), "bytes": path.stat().st_size, "provenance": made.to_json()}
+    blind = bool(recipe.model_options.get("blind", False))
+    about: dict[str, Any] = {"blind": True} if blind else {}
+    about |= {"sha256": provenance.sha256_file(path), "bytes": path.stat().st_size, "provenance": made.to_json()}
     (out / "about.json").write_text(json.dumps(about, indent=1, default=str) + "\n", encoding="utf-8")
     return path
 

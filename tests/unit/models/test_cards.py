@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from vesalius.errors import UnknownName
+from vesalius.errors import UnknownName, WeightsError
+from vesalius.models import cards
 from vesalius.models.cards import CARDS, MODELS, card
 
 
@@ -26,3 +27,14 @@ def test_a_misspelt_name_is_answered_with_the_nearest():
 def test_cards_cost_no_torch():
     code = "import sys; import vesalius.models.cards; print({'torch', 'transformers', 'tokenizers'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.strip() == "set()"
+
+
+def test_a_name_may_say_where_the_weights_are(tmp_path):
+    cards.check("pocket")
+    cards.check(f"pocket:{tmp_path}")
+    with pytest.raises(WeightsError, match="not a folder of weights"):
+        cards.check(f"pocket:{tmp_path / 'absent'}")
+    with pytest.raises(UnknownName):
+        cards.check(f"pocked:{tmp_path}")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        cards.load(f"pocket:{tmp_path}")
