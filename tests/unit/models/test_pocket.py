@@ -107,3 +107,28 @@ def test_the_map_covers_the_picture_and_names_its_method(model, study):
     assert drawn.shape == (study.image.rows, study.image.cols)
     assert 0 <= drawn.min() <= drawn.max() <= 1
     assert "occlusion" in method
+
+
+@pytest.mark.weights
+def test_blind_weights_see_one_grey_level_whatever_is_shown(model, study, monkeypatch):
+    monkeypatch.setitem(model.identity, "blind", True)
+    grey = model.pixels(study)
+    assert all(len(channel.unique()) == 1 for channel in grey[0])
+
+
+def test_a_reading_without_precedents_is_the_fusion_and_with_them_moves_yes_against_no():
+    torch.manual_seed(0)
+    fusion = pocket.LateFusion(pocket.WIDTH).eval()
+    plain = pocket.Reading(fusion).eval()
+    hidden, memory, words = torch.randn(2, 1, pocket.WIDTH), torch.randn(2, 81, pocket.WIDTH + 1280), torch.randn(2, pocket.WIDTH)
+    torch.testing.assert_close(plain(hidden, memory, words), fusion(hidden, memory[..., : pocket.WIDTH], words))
+    precedents = pocket.Precedents(3, 2, width=pocket.WIDTH, depth=1280, rank=2)
+    for name, buffer in precedents.named_buffers():
+        buffer.copy_(torch.ones(buffer.shape) if "deviation" in name else torch.randn(buffer.shape))
+    both = pocket.Reading(fusion, precedents)(hidden, memory, words)
+    pooled = memory[..., pocket.WIDTH :].mean(1)
+    expected = precedents.weight * precedents(words, pooled)
+    torch.testing.assert_close((both - plain(hidden, memory, words))[:, 0], expected[:, None] * precedents.direction)
+    rows = torch.tensor([1, 0])
+    swapped = pocket.Reading(fusion, precedents)(hidden, memory, words, rows)
+    torch.testing.assert_close(swapped, pocket.Reading(fusion, precedents)(hidden, memory[rows], words))
