@@ -172,10 +172,10 @@ def read_shipped(folder: Path = SHIPPED) -> dict[str, Tensor]:
 def _room(state: Mapping[str, Tensor]) -> Precedents | None:
     """Precedents of the stored shape, to be filled; None when there are none."""
     place = "readout.precedents."
-    if f"{place}left" not in state:
+    if f"{place}weights" not in state:
         return None
     asked, shown = state[f"{place}asked"], state[f"{place}shown"]
-    return Precedents(len(asked), len(shown), width=asked.shape[1], depth=shown.shape[1], rank=state[f"{place}left"].shape[1])
+    return Precedents(len(asked), len(shown), width=asked.shape[1], depth=shown.shape[1])
 
 
 class Pocket:

@@ -18,7 +18,7 @@ class Precedents(nn.Module):
     """margin = kq(question) W ki(image), with kq = exp(-2 (1 - cosine)) and ki = 0.3 + exp(-|difference|^2 / 2 / dimensions) of standardised inputs.
 
     Args:
-        questions, images: how many are remembered. rank: of W, kept as two factors.
+        questions, images: how many are remembered.
     """
 
     asked: Tensor
@@ -27,12 +27,11 @@ class Precedents(nn.Module):
     shown: Tensor
     shown_mean: Tensor
     shown_deviation: Tensor
-    left: Tensor
-    right: Tensor
+    weights: Tensor
     direction: Tensor
     weight: Tensor
 
-    def __init__(self, questions: int, images: int, *, width: int, depth: int, rank: int) -> None:
+    def __init__(self, questions: int, images: int, *, width: int, depth: int) -> None:
         super().__init__()
         for name, shape in {
             "asked": (questions, width),  # standardised, of length 1
@@ -41,8 +40,7 @@ class Precedents(nn.Module):
             "shown": (images, depth),  # standardised
             "shown_mean": (depth,),
             "shown_deviation": (depth,),
-            "left": (questions, rank),
-            "right": (rank, images),
+            "weights": (questions, images),  # W
             "direction": (width,),  # added once to a state, it raises log p(yes) / p(no) by 1
             "weight": (1,),  # of the margin beside the fusion's, chosen on the development split
         }.items():
@@ -55,8 +53,8 @@ class Precedents(nn.Module):
 
     def forward(self, words: Tensor, pooled: Tensor) -> Tensor:
         """Words [..., width] and pooled features [..., depth], broadcast against each other -> margins [...]."""
-        asked = question_kernel(standard(words, self.asked_mean, self.asked_deviation, unit=True), self.asked) @ self.left
-        shown = image_kernel(standard(pooled, self.shown_mean, self.shown_deviation), self.shown) @ self.right.T
+        asked = question_kernel(standard(words, self.asked_mean, self.asked_deviation, unit=True), self.asked) @ self.weights
+        shown = image_kernel(standard(pooled, self.shown_mean, self.shown_deviation), self.shown)
         return (asked * shown).sum(-1)
 
 

@@ -18,7 +18,7 @@ from vesalius.errors import InvalidValue
 from vesalius.models.precedents import Precedents, image_kernel, question_kernel, standard
 from vesalius.train.examples import Example
 
-RIDGE, RANK = 0.1, 256
+RIDGE = 0.1
 WEIGHTS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)  # tried on the development split
 
 
@@ -39,7 +39,7 @@ def fit(examples: Sequence[Example], yes_no: Tensor, words: Mapping[str, Tensor]
     images = {m: i for i, m in enumerate(sorted({e.image for e in chosen}))}
     asked = torch.stack([words[q].float() for q in questions])
     shown = torch.stack([features[m][0].float().mean(0) for m in images])
-    made = Precedents(len(questions), len(images), width=asked.shape[1], depth=shown.shape[1], rank=min(RANK, len(questions), len(images)))
+    made = Precedents(len(questions), len(images), width=asked.shape[1], depth=shown.shape[1])
     for name, rows in (("asked", asked), ("shown", shown)):
         getattr(made, f"{name}_mean").copy_(rows.mean(0))
         getattr(made, f"{name}_deviation").copy_(rows.std(0).clamp(min=1e-6))
@@ -50,11 +50,7 @@ def fit(examples: Sequence[Example], yes_no: Tensor, words: Mapping[str, Tensor]
     kernel = question_kernel(made.asked, made.asked)[rows][:, rows] * image_kernel(made.shown, made.shown)[cols][:, cols]
     kernel.diagonal().add_(RIDGE)
     duals = torch.cholesky_solve(labels[:, None], torch.linalg.cholesky(kernel))[:, 0]
-    table = torch.zeros(len(questions), len(images)).index_put_((rows, cols), duals, accumulate=True)
-    left, scale, right = torch.linalg.svd(table, full_matrices=False)
-    rank = made.left.shape[1]
-    made.left.copy_(left[:, :rank] * scale[:rank])
-    made.right.copy_(right[:rank])
+    made.weights.index_put_((rows, cols), duals, accumulate=True)
     made.direction.copy_(yes_no / yes_no.square().sum())
     return made
 

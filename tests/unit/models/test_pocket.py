@@ -122,7 +122,7 @@ def test_a_reading_without_precedents_is_the_fusion_and_with_them_moves_yes_agai
     plain = pocket.Reading(fusion).eval()
     hidden, memory, words = torch.randn(2, 1, pocket.WIDTH), torch.randn(2, 81, pocket.WIDTH + 1280), torch.randn(2, pocket.WIDTH)
     torch.testing.assert_close(plain(hidden, memory, words), fusion(hidden, memory[..., : pocket.WIDTH], words))
-    precedents = pocket.Precedents(3, 2, width=pocket.WIDTH, depth=1280, rank=2)
+    precedents = pocket.Precedents(3, 2, width=pocket.WIDTH, depth=1280)
     for name, buffer in precedents.named_buffers():
         buffer.copy_(torch.ones(buffer.shape) if "deviation" in name else torch.randn(buffer.shape))
     both = pocket.Reading(fusion, precedents)(hidden, memory, words)

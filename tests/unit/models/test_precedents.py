@@ -11,7 +11,7 @@ from vesalius.models.precedents import Precedents, image_kernel, question_kernel
 @pytest.fixture
 def precedents():
     torch.manual_seed(0)
-    made = Precedents(5, 4, width=8, depth=6, rank=3)
+    made = Precedents(5, 4, width=8, depth=6)
     for name, buffer in made.named_buffers():
         buffer.copy_(torch.rand(buffer.shape) + 0.5 if "deviation" in name else torch.randn(buffer.shape))
     made.asked.copy_(torch.nn.functional.normalize(made.asked, dim=1))
@@ -34,7 +34,7 @@ def test_a_margin_is_the_sum_over_all_precedents(precedents):
     words, pooled = torch.randn(8), torch.randn(6)
     asked = question_kernel(standard(words, precedents.asked_mean, precedents.asked_deviation, unit=True), precedents.asked)
     shown = image_kernel(standard(pooled, precedents.shown_mean, precedents.shown_deviation), precedents.shown)
-    expected = sum(asked[q] * (precedents.left @ precedents.right)[q, i] * shown[i] for q in range(5) for i in range(4))
+    expected = sum(asked[q] * precedents.weights[q, i] * shown[i] for q in range(5) for i in range(4))
     torch.testing.assert_close(precedents(words, pooled), expected)
 
 
