@@ -42,7 +42,7 @@ class Precedents(nn.Module):
             "shown_deviation": (depth,),
             "weights": (questions, images),  # W
             "direction": (width,),  # added once to a state, it raises log p(yes) / p(no) by 1
-            "weight": (1,),  # of the margin beside the fusion's, chosen on the development split
+            "weight": (1,),  # of the margin beside the fusion's, from the development split
         }.items():
             self.register_buffer(name, torch.zeros(shape))
 

@@ -244,15 +244,14 @@ def _remember(course: Course, tell: Callable[[str], None]) -> None:
     index = {int(t): i for i, t in enumerate(course.candidates)}
     collate = Collate(features, course.texts, finals, index, draw=False, seen=True)
     module.eval()
-    fused, margins, truth, groups = [], [], [], []
+    fused, margins, groups = [], [], []
     for item in items(closed, {e.source: 1.0 for e in closed}):
         batch = collate([item])
         states, first = loss.fused(module, batch)
         fused.append(loss.margin(module, states[first]))
         margins.append(made(batch.words, features[item.image][:1].float().mean(1)))
-        truth += [e.answer == "yes" for e in item.examples]
         groups += [e.source for e in item.examples]
-    made.weight.fill_(precedents.weigh(torch.cat(fused), torch.cat(margins), torch.tensor(truth), groups))
+    made.weight.fill_(precedents.weigh(torch.cat(fused), torch.cat(margins), groups))
     tell(f"{len(made.asked):,} questions and {len(made.shown):,} images are remembered; their margin weighs {float(made.weight):g}")
     readout.precedents = made
 

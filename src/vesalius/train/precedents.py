@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from vesalius.data.splits import unit_hash
 from vesalius.errors import InvalidValue
@@ -19,7 +18,6 @@ from vesalius.models.precedents import Precedents, image_kernel, question_kernel
 from vesalius.train.examples import Example
 
 RIDGE = 0.1
-WEIGHTS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)  # tried on the development split
 
 
 def fit(examples: Sequence[Example], yes_no: Tensor, words: Mapping[str, Tensor], features: Mapping[str, Tensor], *, most: int = 4000) -> Precedents:
@@ -55,27 +53,21 @@ def fit(examples: Sequence[Example], yes_no: Tensor, words: Mapping[str, Tensor]
     return made
 
 
-def weigh(fused: Tensor, margins: Tensor, yes: Tensor, groups: Sequence[str]) -> float:
-    """The weight w of `WEIGHTS` under which fused + w * margins are the most telling: the lowest cross-entropy after one temperature, groups counting alike.
+def weigh(fused: Tensor, margins: Tensor, groups: Sequence[str]) -> float:
+    """The weight under which both margins vary alike on the development split: the mean over the groups of std(fused) / std(margins).
+
+    Not tuned: on a few hundred answers the best of several weights is luck (from 1 to 16, AUROC moves by less than its interval).
 
     Args:
-        fused, margins: [n] of the development split. yes: [n] bool. groups: [n] data set of each.
+        fused, margins: [n]. groups: [n] data set of each; one that has no spread does not count.
     """
-    share = torch.zeros(len(groups))
-    for group in set(groups):
+    ratios = []
+    for group in sorted(set(groups)):
         here = torch.tensor([g == group for g in groups])
-        share[here] = 1.0 / float(here.sum())
-    share /= share.sum()
-
-    def loss(weight: float) -> float:
-        total = fused + weight * margins
-        heats = [float((share * functional.binary_cross_entropy_with_logits(total / heat, yes.float(), reduction="none")).sum()) for heat in _HEATS]
-        return min(heats)
-
-    return min(WEIGHTS, key=loss)
-
-
-_HEATS = [0.5 * 1.15**i for i in range(30)]  # 0.5 to 29
+        spread = float(margins[here].std()) if int(here.sum()) > 1 else 0.0
+        if spread > 0:
+            ratios.append(float(fused[here].std()) / spread)
+    return sum(ratios) / len(ratios) if ratios else 0.0
 
 
 def _thin(examples: Sequence[Example], most: int) -> list[Example]:
