@@ -108,8 +108,8 @@ class NoPrefix(nn.Module):
     """The image speaks through the fusion, not as a prefix: no image tokens before the question."""
 
     def forward(self, memory: Tensor) -> Tensor:
-        """[B, N, D] -> [B, 0, D]."""
-        return memory[:, :0]
+        """[B, N, 576 + 1280] -> [B, 0, 576]."""
+        return memory[:, :0, :WIDTH]
 
 
 def build(lm: nn.Module, backbone: efficientnet.EfficientNetLite0 | None = None, *, dropout: float = 0.3) -> Composition:
