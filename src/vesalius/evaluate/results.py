@@ -6,6 +6,7 @@ In: run folders. Out: Markdown with every figure's interval, n, seed, data hash,
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -81,10 +82,17 @@ def _run(folder: Path) -> str:
         f"model {model['called']} {model.get('revision', '')}{', ' + weights if weights else ''}; "
         f"limit {config.get('limit') or 'none'}; made {made['created']} in {made.get('wall_seconds') or 0:,.0f} s on "
         f"{made['hardware'].get('processor', '?')}, "
-        f"{made['hardware'].get('cores', '?')} cores; " + ", ".join(f"{k} {v}" for k, v in made["versions"].items()) + f"; command `{made['command']}`.",
+        f"{made['hardware'].get('cores', '?')} cores; "
+        + ", ".join(f"{k} {v}" for k, v in made["versions"].items())
+        + f"; command `{_anywhere(made['command'])}`.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _anywhere(command: str) -> str:
+    """A command without the place of the data on the machine it ran on."""
+    return re.sub(r"--data[ =]\S+", "--data ROOT", command)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
