@@ -141,9 +141,11 @@ def test_evaluate_hands_over_and_shows_intervals(vesalius, tmp_path, monkeypatch
         return {"parts": {"official/test": {"systems": {"model": {"closed": figure, "open": {**figure, "value": None}, "overall": figure}}}}}
 
     monkeypatch.setattr("vesalius.evaluate.task.run", run)
-    said = vesalius("evaluate", "slake", "--model", "standin", "--data", tmp_path, "--out", tmp_path / "run", "--limit", "5", "--no-baselines")
+    options = ("--limit", "5", "--no-baselines", "--protocol", "official", "--questioned", "0", "--reworded", "7")
+    said = vesalius("evaluate", "slake", "--model", "standin", "--data", tmp_path, "--out", tmp_path / "run", *options)
     assert said.code == 0
-    assert got == {"suite": "slake", "model": "standin", "root": tmp_path, "out": tmp_path / "run", "limit": 5, "baselines": False, "policy": None}
+    where = {"suite": "slake", "model": "standin", "root": tmp_path, "out": tmp_path / "run"}
+    assert got == {**where, "limit": 5, "baselines": False, "policy": None, "protocols": ("official",), "questioned": 0, "reworded": 7}
     assert "50.0 (40.0 to 60.0)" in said.out
     assert said.out.splitlines()[-1] == str(tmp_path / "run" / "page.html")
 
