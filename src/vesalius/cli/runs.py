@@ -37,7 +37,13 @@ def train(recipe: Path, overrides: tuple[str, ...], resume: bool, data: Path | N
 @click.command("evaluate", short_help="Evaluate a model on a suite.")
 @click.argument("suite")
 @click.argument("run", required=False, type=click.Path(path_type=Path))
-@click.option("--model", default="pocket", show_default=True, metavar="NAME", help="Which model; 'vesalius models' lists them. NAME:DIR takes weights of your own training.")
+@click.option(
+    "--model",
+    default="pocket",
+    show_default=True,
+    metavar="NAME",
+    help="Which model; 'vesalius models' lists them. NAME:DIR takes weights of your own training.",
+)
 @click.option("--data", type=click.Path(path_type=Path), metavar="ROOT", help="Data root; by default VESALIUS_DATA.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="Folder of the run.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many test items.")
