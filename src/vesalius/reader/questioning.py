@@ -23,6 +23,7 @@ from vesalius.instruct.phrasing import reword
 from vesalius.metrics.phrasing import Flip, flips
 from vesalius.models.base import GREEDY, GenerativeModel, LooksAt, Sampling
 from vesalius.safety import signals as measure
+from vesalius.safety.contradiction import contradiction
 from vesalius.safety.gate import decide
 from vesalius.safety.meaning import meaning_of, same_meaning
 from vesalius.safety.policy import SMALLER_IS_WORSE, Policy, default_policy
@@ -273,9 +274,12 @@ class Reader:
         options = len(plan.question.options)
         flip = measure.flip_rate(answer, heard.rewordings)
         reliance = measure.image_reliance(answer, heard.controls)
-        risk = measure.hallucination_risk(answer, heard.samples)
+        image = case.study.image
+        contradicted = contradiction(plan.question.text, answer, image.modality, image.body_part)
+        risk = measure.hallucination_risk(answer, heard.samples, contradicted=contradicted)
         if heard.lost:
-            flip, reliance, risk = (Signal(None, heard.lost) for _ in range(3))
+            flip, reliance = Signal(None, heard.lost), Signal(None, heard.lost)
+            risk = risk if contradicted else Signal(None, heard.lost)
         elif not self.rewordings:
             flip = Signal(None, "no rewordings were wanted")
         if case.missing and not heard.lost:

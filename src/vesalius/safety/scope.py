@@ -26,7 +26,7 @@ _REGION = {
     "SPINE": "TSPINE LSPINE LUMBARSPINE THORACICSPINE LUMBAR",
     "EXTREMITY": "HAND WRIST ELBOW ARM FOREARM SHOULDER KNEE FOOT ANKLE LEG FEMUR TIBIA FINGER HUMERUS",
 }
-_REGION_OF = {part: region for region, parts in _REGION.items() for part in [region, *parts.split()]}
+REGION_OF = {part: region for region, parts in _REGION.items() for part in [region, *parts.split()]}
 _IMPLIED = {"MG": "BREAST"}
 _SAME_MODALITY = {"DX": "CR", "XR": "CR", "CXR": "CR", "X-RAY": "CR", "MRI": "MR"}
 # Colour is at home here; a fused PET or a dermatoscopy is no photograph from the street.
@@ -120,7 +120,8 @@ def violations(facts: ScopeFacts, scope: Scope) -> tuple[Violation, ...]:
     return tuple(sorted((v for v in found if v.value > 0), key=lambda v: -v.value))
 
 
-def _one(modality: str) -> str:
+def one_modality(modality: str) -> str:
+    """A DICOM modality, its synonyms made one (DX and CR are one)."""
     plain = modality.strip().upper()
     return _SAME_MODALITY.get(plain, plain)
 
@@ -128,17 +129,18 @@ def _one(modality: str) -> str:
 def _modality(facts: ScopeFacts, scope: Scope) -> list[Violation]:
     if not scope.modalities:
         return []
-    if not facts.modality or _one(facts.modality) == "OT":
+    if not facts.modality or one_modality(facts.modality) == "OT":
         return [Violation(UNKNOWN_MODALITY, "the modality is unknown")]
-    if _one(facts.modality) in {_one(m) for m in scope.modalities}:
+    if one_modality(facts.modality) in {one_modality(m) for m in scope.modalities}:
         return []
     return [Violation(1.0, f"modality {facts.modality} is not among {', '.join(scope.modalities)}")]
 
 
-def _regions(part: str) -> set[str]:
+def regions(part: str) -> set[str]:
+    """The regions that a DICOM body part lies in or spans; an unknown one is its own."""
     plain = "".join(c for c in part.upper() if c.isalpha())
-    if plain in _REGION_OF:
-        return {_REGION_OF[plain]}
+    if plain in REGION_OF:
+        return {REGION_OF[plain]}
     inside = {region for region in _REGION if region in plain}  # CHESTABDOMEN, CHEST_TO_PELVIS
     return inside or {plain}
 
@@ -146,11 +148,11 @@ def _regions(part: str) -> set[str]:
 def _body_part(facts: ScopeFacts, scope: Scope) -> list[Violation]:
     if not scope.body_parts:
         return []
-    part = facts.body_part or _IMPLIED.get(_one(facts.modality or ""))
+    part = facts.body_part or _IMPLIED.get(one_modality(facts.modality or ""))
     if not part or not part.strip():
         return [Violation(UNKNOWN_BODY_PART, "the body part is unknown")]
-    allowed = set().union(*(_regions(p) for p in scope.body_parts))
-    if _regions(part) & allowed:
+    allowed = set().union(*(regions(p) for p in scope.body_parts))
+    if regions(part) & allowed:
         return []
     return [Violation(1.0, f"body part {part} is not among {', '.join(scope.body_parts)}")]
 
@@ -186,7 +188,7 @@ def _quality(facts: ScopeFacts, scope: Scope) -> list[Violation]:
     if facts.quality is None:
         return [Violation(UNKNOWN_MODALITY, "the quality of the picture was not measured")]
     q, limits = facts.quality, scope.quality
-    modality = _one(facts.modality or "")
+    modality = one_modality(facts.modality or "")
     found = [
         Violation(_ramp(q.side, limits.side), f"the picture is small ({q.cols} x {q.rows} pixels)"),
         Violation(_ramp(q.contrast, limits.contrast), f"the picture is flat (grey values {q.dark_end:.0f} to {q.bright_end:.0f})"),

@@ -121,18 +121,22 @@ def semantic_entropy(samples: Sequence[Answer]) -> float | None:
     return float(-(shares * np.log(shares)).sum() / math.log(len(samples))) + 0.0  # never -0.0
 
 
-def hallucination_risk(answer: Answer, samples: Sequence[Answer], claims: Sequence[str] | None = None) -> Signal:
+def hallucination_risk(answer: Answer, samples: Sequence[Answer], claims: Sequence[str] | None = None, *, contradicted: str | None = None) -> Signal:
     """Disagreement in meaning between the answer and answers drawn at a temperature.
 
     Short answers:  1 - (samples with the meaning of the answer) / N      (the support form of RadFlag, arXiv 2411.00299)
     Longer ones:    max over claims of  1 - (samples that support the claim) / N
 
     The maximum, because one invented finding makes a report wrong. An unparsed sample supports nothing. The normalised discrete semantic entropy stands
-    in `reason`, for information: it does not know which meaning was given as the answer, so it is not the signal. None without samples.
+    in `reason`, for information: it does not know which meaning was given as the answer, so it is not the signal. None without samples. 1 for an answer
+    that contradicts the file, however often it is repeated.
 
     Args:
+        contradicted: what of the file the answer contradicts (`contradiction`), if anything.
         claims: statements of the answer, when the caller has split it; by default several clauses, or one of more than six content words, are split.
     """
+    if contradicted:
+        return Signal(1.0, f"{contradicted}, the answer something else")
     if not samples:
         return Signal(None, "the answer was not sampled")
     if answer.outcome is Outcome.UNPARSED:
