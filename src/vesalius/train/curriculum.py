@@ -110,9 +110,9 @@ def run(path: str | Path, *, overrides: Sequence[str] = (), resume: bool = False
     out = recipe.output
     if (out / "log.jsonl").exists() and not resume:
         raise ConfigError(f"{out}: holds a run already", remedy="add --resume to go on with it, or set another output")
-    out.mkdir(parents=True, exist_ok=True)
     with Progress() as progress:
         course = prepare(recipe, root, progress.note)
+        out.mkdir(parents=True, exist_ok=True)  # not before: a recipe that cannot be followed leaves nothing behind
         with Log(out / "log.jsonl") as log:
             for stage in recipe.stages:
                 _stage(course, stage, log, progress)

@@ -132,3 +132,8 @@ def test_a_reading_without_precedents_is_the_fusion_and_with_them_moves_yes_agai
     rows = torch.tensor([1, 0])
     swapped = pocket.Reading(fusion, precedents)(hidden, memory, words, rows)
     torch.testing.assert_close(swapped, pocket.Reading(fusion, precedents)(hidden, memory[rows], words))
+
+
+@pytest.mark.weights
+def test_the_card_counts_what_is_there(model):
+    assert model.card.parameters == sum(p.numel() for p in model.composition.parameters())
