@@ -30,7 +30,7 @@ bench: $(STAMP) ## speed, side by side in one run
 	$(BIN)/python benchmarks/answer_latency.py
 	$(BIN)/python benchmarks/questioned_answer.py
 
-train-pocket: $(STAMP) ## make the shipped weights again; needs VESALIUS_DATA
+train-pocket: $(STAMP) ## make the shipped weights again: minutes on a GPU, hours without; needs VESALIUS_DATA
 	$(BIN)/vesalius train recipes/pocket.toml --resume
 	cp runs/pocket/pocket.safetensors runs/pocket/about.json src/vesalius/models/pocket_weights/
 	cp runs/pocket/curve.png docs/pictures/training.png

@@ -7,11 +7,13 @@ import torch
 
 from vesalius.models import efficientnet, llama, pocket
 from vesalius.train import recipe as recipes
-from vesalius.train.batches import Collate, items
+from vesalius.train.batches import Collate, Shown, items
+from vesalius.train.curriculum import _shown
+from vesalius.train.development import Development
 from vesalius.train.examples import Example
-from vesalius.train.features import Seen, Texts
+from vesalius.train.features import Texts
 from vesalius.train.loop import fit
-from vesalius.train.objectives import Answers, development
+from vesalius.train.objectives import Answers
 from vesalius.train.order import Shuffled
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "pocket.toml"
@@ -41,35 +43,39 @@ def _material():
     deep = {p: torch.randn(7, pocket.WIDTH, generator=generator).half() for p in sorted(pairs)}
     words = {q: torch.randn(pocket.WIDTH, generator=generator).half() for q in sorted({q for q, _ in pairs})}
     texts = Texts(deep, {(q, a): (3 if a == "yes" else 4, 2) for q, a in pairs}, words)
-    features = {f"{i}.png": torch.rand(2, 112, 6, 6, generator=generator).half() for i in range(4)}
-    return examples, texts, features
+    pixels = {f"{i}.png": torch.randint(256, (1, 3, 64, 64), generator=generator, dtype=torch.uint8) for i in range(4)}
+    return examples, texts, pixels
 
 
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("stage", STAGES, ids=lambda s: s.name)
-def test_only_what_the_stage_names_moves(stage, composition):
+def test_only_what_the_stage_names_moves(stage, dtype, composition):
     import dataclasses
 
-    examples, texts, features = _material()
+    examples, texts, pixels = _material()
     stage = dataclasses.replace(stage, steps=2, batch_size=4, mixture={}, patience=None, warmup=0.0)
     adapting = "adapters" in stage.train
     finals = None if adapting else {p: t[-2:] for p, t in texts.deep.items()}
-    still = "tower.last" not in stage.train
-    pictures = Seen(features).by(composition.tower.backbone) if still else features
-    collate = Collate(pictures, texts, finals, {t: t for t in range(VOCABULARY)}, seen=still)
+    shown, backbone = _shown(stage), composition.tower.backbone
+    assert shown is (Shown.PIXELS if "tower" in stage.train else Shown.FEATURES)
+    with torch.no_grad():
+        images = pixels if shown is Shown.PIXELS else {name: backbone(efficientnet.normalise(p)) for name, p in pixels.items()}
+    collate = Collate(images, texts, finals, {t: t for t in range(VOCABULARY)}, shown=shown)
     loss = Answers(torch.arange(VOCABULARY), _Prompt(), FIRST)
     chosen = items(examples, {"s": 1.0})
-    look = development(loss, chosen, dataclasses.replace(collate, draw=False))
-    if not composition.readout.fusion.out.weight.any():  # an untrained fusion hides what lies before it from the first gradient
-        torch.nn.init.normal_(composition.readout.fusion.out.weight, std=0.05)
+    look = Development(loss, examples, dataclasses.replace(collate, draw=False))
+    for fusion in composition.readout.fusions:
+        if not fusion.out.weight.any():  # an untrained fusion hides what lies before it from the first gradient
+            torch.nn.init.normal_(fusion.out.weight, std=0.05)
     before = {n: t.clone() for n, t in composition.state_dict().items()}
     # 'score' needs the data sets' names, so the small run looks at its own
     stage = dataclasses.replace(stage, metric="s closed")
-    fit(stage, composition, Shuffled(chosen, 4, 0, collate=collate), loss, look, seed=1)
+    fit(stage, composition, Shuffled(chosen, 4, 0, collate=collate), loss, look, seed=1, dtype=dtype)
     moved = {n for n, t in composition.state_dict().items() if not torch.equal(t, before[n])}
     allowed = {
-        "projector": ("tower.projector.", "tower.norm."),
-        "fusion": ("readout.fusion.",),
-        "tower.last": tuple(f"{name}." for name in pocket.PARTS["tower.last"]),
+        "projector": ("tower.projectors.", "tower.norm."),
+        "fusion": ("readout.fusions.",),
+        "tower": ("tower.backbone.",),
         "adapters": ("lm.",),
     }
     for part, prefixes in allowed.items():

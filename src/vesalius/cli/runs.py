@@ -24,14 +24,15 @@ _SHOWN = ("closed", "open", "overall")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe: stages.alignment.steps=20; may be repeated.")
 @click.option("--resume", is_flag=True, help="Go on with the run that was stopped.")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Data root; by default VESALIUS_DATA.")
-def train(recipe: Path, overrides: tuple[str, ...], resume: bool, data: Path | None) -> None:
+@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ...; by default a GPU when there is one.")
+def train(recipe: Path, overrides: tuple[str, ...], resume: bool, data: Path | None, device: str | None) -> None:
     """Train by RECIPE, a TOML file that names model, data and stages."""
     from vesalius.train import recipe as recipes
 
     recipes.read(recipe, overrides=overrides)  # a mistake in the recipe is told before torch is loaded
     from vesalius.train import curriculum
 
-    click.echo(str(curriculum.run(recipe, overrides=overrides, resume=resume, data=data)))
+    click.echo(str(curriculum.run(recipe, overrides=overrides, resume=resume, data=data, device=device)))
 
 
 @click.command("evaluate", short_help="Evaluate a model on a suite.")

@@ -16,7 +16,7 @@ MODELS = Table("model", {"pocket": "vesalius.models.pocket:load"})
 
 _POCKET = ModelCard(
     name="pocket",
-    summary="EfficientNet-Lite0, an MLP projector and SmolLM2-135M-Instruct: small, offline on two CPU cores, trained by a staged curriculum",
+    summary="EfficientNet-Lite0, MLP projectors and SmolLM2-135M-Instruct: small, offline on two CPU cores, trained by a staged curriculum",
     tasks=(Task.VQA, Task.FINDINGS),
     licence="Apache-2.0",
     modalities=("CR", "DX", "CT", "MR"),
@@ -24,7 +24,7 @@ _POCKET = ModelCard(
     languages=("en",),
     context=8192,
     image_tokens=81,
-    parameters=141_673_280,
+    parameters=149_144_384,
     source="recipes/pocket.toml",
     revision="1",
     limits=(

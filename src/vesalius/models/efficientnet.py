@@ -62,8 +62,16 @@ class _SameConv(nn.Conv2d):
         return out
 
 
-def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+class _Norm(nn.BatchNorm2d):
+    """BatchNorm by its running statistics, also while it is tuned: batches are small, and what is asked of an image must not depend on its neighbours."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps)
+        return out
+
+
+def _norm(channels: int) -> _Norm:
+    return _Norm(channels, eps=1e-3, momentum=0.01)
 
 
 class _Block(nn.Module):
@@ -90,7 +98,7 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """The tower. BatchNorm always uses its running statistics, also in training: batches are small and images are cached."""
+    """The tower."""
 
     width = WIDTH
 
@@ -101,14 +109,6 @@ class EfficientNetLite0(nn.Module):
         self._blocks = nn.ModuleList(_Block(*row) for row in _BLOCKS)
         self._conv_head = _SameConv(320, WIDTH, 1, bias=False)
         self._bn1 = _norm(WIDTH)
-
-    def train(self, mode: bool = True) -> EfficientNetLite0:
-        """Keep BatchNorm in evaluation: see the class."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
 
     def lower(self, pixels: Tensor) -> Tensor:
         """[B, 3, S, S] -> [B, 112, S/16, S/16]: everything before the last blocks."""
@@ -160,11 +160,21 @@ def prepare(rendered: NDArray[np.uint8], preparation: Preparation | None = None)
     Returns:
         [3, S, S] float32.
     """
+    return normalise(square(rendered, preparation))
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """Grey levels [..., 3, S, S] from 0 to 255 -> (x - 127) / 128, float32."""
+    return (pixels.float() - 127.0) / 128.0
+
+
+def square(rendered: NDArray[np.uint8], preparation: Preparation | None = None) -> Tensor:
+    """As `prepare`, before it is normalised: [3, S, S] uint8."""
     size = (preparation or Preparation()).size
     rgb = rendered if rendered.ndim == 3 else np.repeat(rendered[:, :, None], 3, axis=2)
     picture = Picture.fromarray(rgb)
     scale = size / max(picture.size)
     inner = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Picture.Resampling.BICUBIC, reducing_gap=3.0)
-    square = Picture.new("RGB", (size, size))
-    square.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
-    return (torch.from_numpy(np.array(square)).permute(2, 0, 1).float() - 127.0) / 128.0
+    padded = Picture.new("RGB", (size, size))
+    padded.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
+    return torch.from_numpy(np.array(padded)).permute(2, 0, 1)

@@ -1,6 +1,6 @@
 """`pocket`, the default model: a small Med-VLM that runs offline on two CPU cores and is honest about being small.
 
-EfficientNet-Lite0 tower -> MLP projector (81 image tokens) -> late fusion with the states of SmolLM2-135M-Instruct, LoRA adapters in its upper layers.
+EfficientNet-Lite0 tower -> MLP projectors (81 image tokens) -> late fusions with the states of SmolLM2-135M-Instruct, LoRA adapters in its upper layers.
 In: a `Study`. Out: `Answer`s through the engine. Everything its numbers depend on is here: preparation, template, where adapters sit, how a record
 becomes an answer. Weights of tower, projector, fusion and adapters ship with the package (made by `recipes/pocket.toml`); the language model's come
 from `models.weights`.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ TEMPLATE = Template(
 FIRST_ADAPTED = 24  # of 30 layers: below it the language model is as published, so what it makes of a question can be cached
 LISTENS = 8  # the fusion hears the question as the mean of this layer's input: of all layers' the most telling in a kernel machine
 WIDTH = 576
+MEMBERS = 3  # pairs of projector and fusion that learn beside one another and speak with one voice
 BLIND = 127  # the grey level that a model sees that must not see
 VOCABULARY = "vocabulary"  # name of the tensor of token ids that training chose between
 RANK, ALPHA, DROPOUT = 16, 32, 0.1
@@ -54,51 +55,63 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "tower.backbone._conv_head",
         "tower.backbone._bn1",
     ),
-    "projector": ("tower.projector", "tower.norm"),
-    "fusion": ("readout.fusion",),
+    "projector": ("tower.projectors", "tower.norm"),
+    "fusion": ("readout.fusions",),
     "adapters": ("*.lora_*",),
 }
 
 
 class Sight(nn.Module):
-    """Pixels or cached lower features to projected image tokens: tower and projector, once an image."""
+    """Pixels or cached lower features to projected image tokens: tower and projectors, once an image.
 
-    def __init__(self, backbone: efficientnet.EfficientNetLite0) -> None:
+    Args:
+        members: projectors, K.
+    """
+
+    def __init__(self, backbone: efficientnet.EfficientNetLite0, members: int = MEMBERS) -> None:
         super().__init__()
         self.backbone = backbone
         self.norm = nn.LayerNorm(efficientnet.WIDTH)
-        self.projector = MLPProjector(efficientnet.WIDTH, WIDTH)
+        self.projectors = nn.ModuleList(MLPProjector(efficientnet.WIDTH, WIDTH) for _ in range(members))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """[B, 3, S, S] -> [B, 81, 576 + 1280] for S = 288: projected tokens beside the features they were made of."""
+        """[B, 3, S, S] -> [B, 81, K x 576 + 1280] for S = 288: projected tokens of each member beside the features they were made of."""
         return self.above(self.backbone.lower(pixels))
 
     def above(self, lower: Tensor) -> Tensor:
-        """[B, 112, S/16, S/16] features of the frozen lower blocks -> [B, N, 576 + 1280]."""
+        """[B, 112, S/16, S/16] features of the lower blocks -> [B, N, K x 576 + 1280]."""
         return self.project(self.backbone.upper(lower))
 
     def project(self, features: Tensor) -> Tensor:
-        """[B, N, 1280] features of the tower -> [B, N, 576 + 1280]."""
-        return torch.cat((self.projector(self.norm(features)), features), dim=-1)
+        """[B, N, 1280] features of the tower -> [B, N, K x 576 + 1280]."""
+        normed = self.norm(features)
+        return torch.cat((*(projector(normed) for projector in self.projectors), features), dim=-1)
 
 
 class Reading(nn.Module):
-    """How a state reads an image: the fusion looks at the projected tokens, the precedents at the features' mean.
+    """How a state reads an image: each fusion looks at its projector's tokens, the precedents at the features' mean.
+
+    Fusions that start differently err differently: the mean of their states, which is the mean of their logits, is better than one of them.
 
     Args:
-        precedents: None until they are fitted.
+        fusions: K of them. precedents: None until they are fitted.
     """
 
-    def __init__(self, fusion: LateFusion, precedents: Precedents | None = None) -> None:
+    def __init__(self, fusions: Iterable[LateFusion], precedents: Precedents | None = None) -> None:
         super().__init__()
-        self.fusion, self.precedents = fusion, precedents
+        self.fusions, self.precedents = nn.ModuleList(fusions), precedents
+
+    def members(self, hidden: Tensor, memory: Tensor, words: Tensor | None = None, rows: Tensor | None = None) -> Tensor:
+        """What each fusion makes of a state, as `LateFusion`, on memory of `Sight`: [K, B, T, H]."""
+        parts = memory[..., : len(self.fusions) * WIDTH].chunk(len(self.fusions), dim=-1)
+        return torch.stack([fusion(hidden, part, words, rows) for fusion, part in zip(self.fusions, parts, strict=True)])
 
     def forward(self, hidden: Tensor, memory: Tensor, words: Tensor | None = None, rows: Tensor | None = None) -> Tensor:
         """As `LateFusion`, on memory of `Sight`."""
-        fused: Tensor = self.fusion(hidden, memory[..., :WIDTH], words, rows)
+        fused = self.members(hidden, memory, words, rows).mean(0)
         if self.precedents is None or words is None:
             return fused
-        pooled = memory[..., WIDTH:].mean(1)
+        pooled = memory[..., -efficientnet.WIDTH :].mean(1)
         pooled = (pooled if rows is None else pooled[rows])[:, None]
         said = self.precedents.speak(words if words.dim() == 3 else words[:, None], pooled)
         return fused + said.to(fused.dtype)
@@ -108,13 +121,14 @@ class NoPrefix(nn.Module):
     """The image speaks through the fusion, not as a prefix: no image tokens before the question."""
 
     def forward(self, memory: Tensor) -> Tensor:
-        """[B, N, 576 + 1280] -> [B, 0, 576]."""
+        """[B, N, K x 576 + 1280] -> [B, 0, 576]."""
         return memory[:, :0, :WIDTH]
 
 
 def build(lm: nn.Module, backbone: efficientnet.EfficientNetLite0 | None = None, *, dropout: float = 0.3) -> Composition:
     """The composition around a language model, untrained but for the published tower and language model."""
-    composition = Composition(Sight(backbone or efficientnet.load()), NoPrefix(), lm, Reading(LateFusion(WIDTH, dropout=dropout)), listens=LISTENS)
+    reading = Reading(LateFusion(WIDTH, dropout=dropout) for _ in range(MEMBERS))
+    composition = Composition(Sight(backbone or efficientnet.load()), NoPrefix(), lm, reading, listens=LISTENS)
     object.__setattr__(composition, "parts", PARTS)  # how training names what moves; not a tensor, so not torch's business
     return composition
 

@@ -6,6 +6,7 @@ In: examples by image, cached features. Out: `ImageBatch`es of tensors, with the
 from __future__ import annotations
 
 import dataclasses
+import enum
 import itertools
 import random
 from collections import defaultdict
@@ -16,8 +17,17 @@ from torch import Tensor
 
 from vesalius.train.examples import Example
 from vesalius.train.features import Texts
+from vesalius.train.views import draw
 
 IGNORE = -100
+
+
+class Shown(enum.Enum):
+    """How far an image has come when a step gets it: as far as what stands still in its stage takes it."""
+
+    PIXELS = "pixels"  # [3, S, S] uint8, in a new view each time
+    LOWER = "lower"  # [112, s, s] of the tower's lower blocks
+    FEATURES = "features"  # [N, 1280] of the whole tower
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +44,7 @@ class ImageBatch:
     """What a step sees.
 
     Args:
-        image: what is cached of the images: with `seen`, the tower's features [B, N, 1280]; else its lower blocks' [B, 112, s, s].
+        image: [B, ...] as `shown` says. changes: [B, 9] of `views.draw` for pixels in training; else [0, 9].
         rows: [M] image of each wording.
         words: [M, width] what the language model's lower layers made of the question.
         states: [M, L, width]: with `deep`, states below the first adapter, right-padded; else final states at the answer's positions.
@@ -43,6 +53,7 @@ class ImageBatch:
     """
 
     image: Tensor
+    changes: Tensor
     rows: Tensor
     words: Tensor
     states: Tensor
@@ -52,7 +63,7 @@ class ImageBatch:
     consistency: Tensor
     contrast: Tensor
     deep: bool
-    seen: bool
+    shown: Shown
 
     @property
     def counts(self) -> Mapping[str, float]:
@@ -67,8 +78,8 @@ class ImageBatch:
 
     def to(self, device: torch.device) -> ImageBatch:
         """On a device."""
-        tensors = {f.name: getattr(self, f.name).to(device) for f in dataclasses.fields(self) if f.name not in ("deep", "seen")}
-        return ImageBatch(**tensors, deep=self.deep, seen=self.seen)
+        tensors = {f.name: getattr(self, f.name).to(device) for f in dataclasses.fields(self) if f.name not in ("deep", "shown")}
+        return ImageBatch(**tensors, deep=self.deep, shown=self.shown)
 
 
 def items(examples: Sequence[Example], mixture: Mapping[str, float]) -> list[ImageItem]:
@@ -100,7 +111,7 @@ class Collate:
     """Makes an `ImageBatch` of image items.
 
     Args:
-        features: image to what is cached of it and of its other views, [1 + views, ...] as `ImageBatch.image`; in training one view by chance.
+        features: image to what is there of it and of its other views, [1 + views, ...] as `shown`; in training one view by chance.
         texts: cached states. finals: pair to final states at the answer's positions; None uses deep states.
         candidates: token id to index. most: wordings of one image in a batch. draw: take `most` of them by chance, in training; else all.
     """
@@ -111,16 +122,18 @@ class Collate:
     candidates: Mapping[int, int]
     most: int = 12
     draw: bool = True
-    seen: bool = False
+    shown: Shown = Shown.LOWER
 
     def __call__(self, chosen: list[ImageItem]) -> ImageBatch:
         """The batch of these images."""
         picked = [(row, example) for row, item in enumerate(chosen) for example in self._pick(item)]
-        image = torch.stack([self._view(self.features[item.image]).float() for item in chosen])
+        image = torch.stack([self._view(self.features[item.image]) for item in chosen])
+        changing = self.draw and self.shown is Shown.PIXELS
         pairs = [(e.question, e.answer) for _, e in picked]
         states, places, targets = self._texts(pairs)
         return ImageBatch(
-            image,
+            image if self.shown is Shown.PIXELS else image.float(),
+            torch.tensor([draw(random.uniform) for _ in chosen]) if changing else torch.zeros(0, 9),
             torch.tensor([row for row, _ in picked]),
             torch.stack([self.texts.words[question] for question, _ in pairs]).float(),
             states,
@@ -130,7 +143,7 @@ class Collate:
             _wordings([e for _, e in picked]),
             _contrasts([e for _, e in picked]),
             self.finals is None,
-            self.seen,
+            self.shown,
         )
 
     def _view(self, views: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,21 +24,24 @@ from vesalius.domain.exchange import Split
 from vesalius.errors import ConfigError
 from vesalius.models import efficientnet, llama, pocket, weights
 from vesalius.models.composition import Composition, Prompt
+from vesalius.models.precedents import Precedents
 from vesalius.train import examples as material
 from vesalius.train import precedents
 from vesalius.train import recipe as recipes
-from vesalius.train.batches import Collate, ImageItem, items
+from vesalius.train.batches import Collate, ImageItem, Shown, items
 from vesalius.train.checkpoint import Checkpoints
 from vesalius.train.curve import Evaluation, Log, Step, draw
+from vesalius.train.development import Development
 from vesalius.train.examples import Example
-from vesalius.train.features import Seen, Texts, final_states, image_features, text_features
-from vesalius.train.loop import fit
-from vesalius.train.objectives import Answers, development
+from vesalius.train.features import Seen, Texts, final_states, image_features, pictures, text_features
+from vesalius.train.loop import fit, native_bfloat16
+from vesalius.train.objectives import Answers
 from vesalius.train.order import Shuffled
 from vesalius.train.progress import Progress
 from vesalius.train.recipe import Recipe, Source, Stage
 
 ADAPTERS = "adapters"
+BLANK_PROBES = 100
 OWN_QUESTIONS = ("vqa-rad", "slake", "nih-cxr")  # data sets with labelled questions; other sources are made of their attributes
 
 
@@ -62,37 +65,46 @@ class ModelOptions:
     """What the recipe may state of the model.
 
     Args:
-        dropout: of the fusion. wordings: of one image in a batch. views: other views of each training image.
+        dropout: of the fusions. wordings: of one image in a batch.
+        views: other views of each training image where the tower stands still; where it moves, each step shows a new one.
         blind: every image is one grey level, in training and ever after: what the questions alone teach.
     """
 
     dropout: float = 0.3
     wordings: int = 12
-    views: int = 4
+    views: int = 0
     blind: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Course:
-    """Everything the stages share."""
+    """Everything the stages share.
+
+    Args:
+        probes: rewordings of held-out questions, and held-out questions put to blank pictures. shown: images as pixels. seen: as features.
+    """
 
     recipe: Recipe
     composition: Composition
     prompt: Prompt
     training: Sequence[Example]
     held_out: Sequence[Example]
-    images: Seen
+    probes: Sequence[Example]
+    shown: Mapping[str, Tensor]
+    seen: Seen
     texts: Texts
     candidates: Tensor
     language_model: str
     cache: Path
+    device: torch.device
 
 
-def run(path: str | Path, *, overrides: Sequence[str] = (), resume: bool = False, data: str | Path | None = None) -> Path:
+def run(path: str | Path, *, overrides: Sequence[str] = (), resume: bool = False, data: str | Path | None = None, device: str | None = None) -> Path:
     """Train by a recipe.
 
     Args:
         path: the recipe. overrides: texts `key=value`. resume: go on where a run into the same folder stopped. data: the data root.
+        device: to compute on; None takes a GPU when there is one.
 
     Returns:
         The folder with `pocket.safetensors`, `about.json`, `curve.png`, `log.jsonl` and `provenance.json`.
@@ -106,23 +118,40 @@ def run(path: str | Path, *, overrides: Sequence[str] = (), resume: bool = False
     if recipe.model != "pocket":
         raise ConfigError(f"{path}: there is no curriculum for the model {recipe.model!r}", remedy="set model = 'pocket'")
     root = base.data_root(data or recipe.data)
+    where = find_device(device)
     started = time.monotonic()
     out = recipe.output
     if (out / "log.jsonl").exists() and not resume:
         raise ConfigError(f"{out}: holds a run already", remedy="add --resume to go on with it, or set another output")
     with Progress() as progress:
-        course = prepare(recipe, root, progress.note)
+        course = prepare(recipe, root, progress.note, where)
         out.mkdir(parents=True, exist_ok=True)  # not before: a recipe that cannot be followed leaves nothing behind
         with Log(out / "log.jsonl") as log:
             for stage in recipe.stages:
                 _stage(course, stage, log, progress)
         _remember(course, progress.note)
-    export(course.composition, out, recipe, spoken(course.texts), data_hash=_data_hash(course), started=started)
+    export(course.composition, out, recipe, spoken(course.texts), data_hash=_data_hash(course), started=started, device=where)
     draw(out / "log.jsonl", out / "curve.png")
     return out
 
 
-def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None]) -> Course:
+def find_device(name: str | None) -> torch.device:
+    """The device of this name, or the best there is.
+
+    Raises:
+        ConfigError: there is no such device.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"the device {name!r} cannot be used: {str(error).splitlines()[0]}", remedy="name cpu, cuda or cuda:N, or leave it out") from error
+    return device
+
+
+def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None], device: torch.device) -> Course:
     """Build the model, gather the examples, compute what is frozen."""
     from tokenizers import Tokenizer
 
@@ -130,22 +159,25 @@ def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None]) -> Course:
     folder = weights.language_model()
     torch.manual_seed(recipe.seed)
     tower = efficientnet.load()
-    composition = pocket.adapt(pocket.build(llama.load(folder, dtype=torch.float32), tower, dropout=options.dropout))
+    composition = pocket.adapt(pocket.build(llama.load(folder, dtype=torch.float32), tower, dropout=options.dropout)).to(device)
     prompt = Prompt(Tokenizer.from_file(str(folder / "tokenizer.json")), pocket.TEMPLATE)
     training, held_out = gather(recipe, root)
+    probes = probe(recipe, root, held_out)
     cache = weights.cache_directory() / "features"
     tell(f"{len(training):,} examples to train on, {len(held_out):,} held out for development")
     views = {e.image: 0 for e in held_out} | {e.image: 0 if e.image.startswith(material.BLANK) else options.views for e in training}
-    images = image_features(views if not options.blind else {blank: 0}, root, tower, cache, tell)
+    views |= {e.image: 0 for e in probes if e.image not in views}
+    shown = pictures([blank] if options.blind else views, root)
+    images = image_features({blank: 0} if options.blind else views, shown, root, tower, cache, tell)
     if options.blind:
-        images = dict.fromkeys(views, images[blank])
-    pairs = sorted({(e.question, e.answer) for e in (*training, *held_out)})
+        images, shown = dict.fromkeys(views, images[blank]), dict.fromkeys(views, shown[blank])
+    pairs = sorted({(e.question, e.answer) for e in (*training, *held_out, *probes)})
     name = provenance.sha256_file(folder / "model.safetensors")
     texts = text_features(pairs, composition, prompt, pocket.FIRST_ADAPTED, name, cache, tell)
-    readout: Any = composition.readout
-    readout.fusion.norm_words.fit(torch.stack([texts.words[q] for q in sorted({e.question for e in training})]).float())
-    pictures = Seen(images)
-    return Course(recipe, composition, prompt, training, held_out, pictures, texts, spoken(texts), name, cache)
+    words = torch.stack([texts.words[q] for q in sorted({e.question for e in training})]).float().to(device)
+    for fusion in cast(Any, composition.readout).fusions:
+        fusion.norm_words.fit(words)
+    return Course(recipe, composition, prompt, training, held_out, probes, shown, Seen(images, shown, tower), texts, spoken(texts), name, cache, device)
 
 
 def gather(recipe: Recipe, root: Path) -> tuple[list[Example], list[Example]]:
@@ -165,6 +197,26 @@ def gather(recipe: Recipe, root: Path) -> tuple[list[Example], list[Example]]:
     if overlap:
         raise ValueError(f"{len(overlap)} images are both trained on and held out, such as {min(overlap)}")
     return training, held_out
+
+
+def probe(recipe: Recipe, root: Path, held_out: Sequence[Example]) -> list[Example]:
+    """What the recipe's reworded sources and blanks are, made of the development part: groups of a question and its rewordings, and blank pictures."""
+    found: list[Example] = []
+    for name, source in recipe.sources.items():
+        options = config.build(source.options, SourceOptions, where=f"sources.{name}.options")
+        if options.originals:
+            continue
+        if source.dataset == "nih-cxr":
+            found += material.findings(root, Split.DEVELOPMENT, source=name, wordings=options.wordings)
+        else:
+            own = material.questions(
+                source.dataset, root, Split.DEVELOPMENT, source=name, rewordings=options.rewordings, seed=recipe.seed, protocol=options.protocol
+            )
+            found += [e for e in own if e.group]
+    for name, source in recipe.sources.items():
+        if source.dataset == "blanks":
+            found += material.blanks(held_out, source=name)[:BLANK_PROBES]
+    return found
 
 
 def _source(name: str, source: Source, options: SourceOptions, root: Path, seed: int, so_far: Sequence[Example]) -> list[Example]:
@@ -194,16 +246,13 @@ def _stage(course: Course, stage: Stage, log: Log, progress: Progress) -> None:
     finals = None if adapting else final_states(course.texts, course.composition, pocket.FIRST_ADAPTED, course.language_model, course.cache, progress.note)
     options = config.build(course.recipe.model_options, ModelOptions, where="model_options")
     index = {int(t): i for i, t in enumerate(course.candidates)}
-    tower: Any = course.composition.tower
-    still = not any(part.startswith("tower") for part in stage.train)
-    pictures = course.images.by(tower.backbone) if still else course.images.lower
-    collate = Collate(pictures, course.texts, finals, index, most=options.wordings, seen=still)
+    shown = _shown(stage)
+    collate = Collate(_images(course, shown), course.texts, finals, index, most=options.wordings, shown=shown)
     mixture = stage.mixture or dict.fromkeys(course.recipe.sources, 1.0)
     chosen: list[ImageItem] = items(course.training, mixture)
     batches = Shuffled(chosen, stage.batch_size, course.recipe.seed, collate=collate, name=_fingerprint(chosen))
     loss = Answers(course.candidates, course.prompt, pocket.FIRST_ADAPTED)
-    held = items(course.held_out, {e.source: 1.0 for e in course.held_out})
-    look = development(loss, held, dataclasses.replace(collate, draw=False))
+    look = Development(loss, course.held_out, dataclasses.replace(collate, draw=False), course.probes)
 
     def on_step(step: Step) -> None:
         log.write(step)
@@ -224,39 +273,74 @@ def _stage(course: Course, stage: Stage, log: Log, progress: Progress) -> None:
         checkpoints=checkpoints,
         on_step=on_step,
         on_evaluation=on_evaluation,
+        device=course.device,
+        dtype=native_bfloat16(course.device),
         seed=course.recipe.seed,
     )
 
 
+def _shown(stage: Stage) -> Shown:
+    """As far as what stands still in the stage can take an image beforehand."""
+    moving = [part for part in stage.train if part.startswith("tower")]
+    if not moving:
+        return Shown.FEATURES
+    return Shown.LOWER if moving == ["tower.last"] else Shown.PIXELS
+
+
+def _images(course: Course, shown: Shown) -> Mapping[str, Tensor]:
+    """Image to [views, ...] as the stage gets it."""
+    tower: Any = course.composition.tower
+    match shown:
+        case Shown.FEATURES:
+            return course.seen.by(tower.backbone)
+        case Shown.LOWER:
+            if course.seen.moved(tower.backbone):
+                raise ConfigError("the part 'tower.last' cannot be trained after 'tower'", remedy="train 'tower' in that stage too")
+            return course.seen.lower
+        case Shown.PIXELS:
+            return {name: pixels[None] for name, pixels in course.shown.items()}
+
+
 @torch.inference_mode()
 def _remember(course: Course, tell: Callable[[str], None]) -> None:
-    """Fit the precedents on the training part, weigh them on the development part, put them beside the fusion."""
-    module, prompt = course.composition, course.prompt
-    readout, tower, head = cast(Any, module.readout), cast(Any, module.tower), cast(Any, module.lm).lm_head
-    loss = Answers(course.candidates, prompt, pocket.FIRST_ADAPTED)
+    """Fit the precedents on the training part, put them beside the fusions, weigh them on the development part."""
+    module, readout = course.composition, cast(Any, course.composition.readout)
+    loss = Answers(course.candidates, course.prompt, pocket.FIRST_ADAPTED)
     own = {name for name, source in course.recipe.sources.items() if source.dataset in OWN_QUESTIONS}
-    features = course.images.by(tower.backbone)
+    features = course.seen.by(cast(Any, module.tower).backbone)
     said = [e for e in course.training if e.source in own and not e.reworded and not e.image.startswith(material.BLANK)]
-    yes, no = loss.wordings()
-    made = precedents.fit(said, head.weight[yes].mean(0) - head.weight[no].mean(0), course.texts.words, features)
-    closed = [e for e in course.held_out if e.closed]
+    head, (yes, no) = cast(Any, module.lm).lm_head, loss.wordings()
+    made = precedents.fit(said, (head.weight[yes].mean(0) - head.weight[no].mean(0)).cpu(), course.texts.words, features)
     finals = final_states(course.texts, module, pocket.FIRST_ADAPTED, course.language_model, course.cache, tell)
-    index = {int(t): i for i, t in enumerate(course.candidates)}
-    collate = Collate(features, course.texts, finals, index, draw=False, seen=True)
+    collate = Collate(features, course.texts, finals, {int(t): i for i, t in enumerate(course.candidates)}, draw=False, shown=Shown.FEATURES)
     module.eval()
+    ratio = _same_spread(course, loss, made, collate)
+    readout.precedents = made.to(course.device)
+    # they are there to be right: by `trust` no share of the weight differs from another by more than a hundredth
+    look, scores = Development(loss, course.held_out, collate), {}
+    for share in precedents.SHARES:
+        made.weight.fill_(share * ratio)
+        scores[share] = look(module)["score"]
+    best = max(scores, key=lambda share: scores[share])
+    made.weight.fill_(best * ratio)
+    told = ", ".join(f"{share:g} of it {score:.4f}" for share, score in scores.items())
+    tell(f"{len(made.asked):,} questions and {len(made.shown):,} images are remembered; same spread at weight {ratio:.3g}: {told}; {best:g} is taken")
+
+
+def _same_spread(course: Course, loss: Answers, made: Precedents, collate: Collate) -> float:
+    """The weight under which the precedents' margins vary as the fusions' on the development part."""
     fused, margins, groups = [], [], []
+    closed = [e for e in course.held_out if e.closed]
     for item in items(closed, {e.source: 1.0 for e in closed}):
         batch = collate([item])
-        states, first = loss.fused(module, batch)
-        fused.append(loss.margin(module, states[first]))
-        margins.append(made(batch.words, features[item.image][:1].float().mean(1)))
+        states, first = loss.fused(course.composition, batch.to(course.device))
+        fused.append(loss.margin(course.composition, states[first]).cpu())
+        margins.append(made(batch.words, collate.features[item.image][:1].float().mean(1)))
         groups += [e.source for e in item.examples]
-    made.weight.fill_(precedents.weigh(torch.cat(fused), torch.cat(margins), groups))
-    tell(f"{len(made.asked):,} questions and {len(made.shown):,} images are remembered; their margin weighs {float(made.weight):g}")
-    readout.precedents = made
+    return precedents.same_spread(torch.cat(fused), torch.cat(margins), groups)
 
 
-def export(composition: Composition, out: Path, recipe: Recipe, vocabulary: Tensor, *, data_hash: str, started: float) -> Path:
+def export(composition: Composition, out: Path, recipe: Recipe, vocabulary: Tensor, *, data_hash: str, started: float, device: torch.device) -> Path:
     """Write what moved, in half precision, with the tokens that answers are made of, and what it was all made from."""
     kept = {n: t for n, t in composition.state_dict().items() if not n.startswith("lm.") or ".lora_" in n}
     kept[pocket.VOCABULARY] = vocabulary
@@ -265,15 +349,19 @@ def export(composition: Composition, out: Path, recipe: Recipe, vocabulary: Tens
     made = provenance.record(seed=recipe.seed, data_hash=data_hash, config=recipe).finished(started)
     blind = bool(recipe.model_options.get("blind", False))
     about: dict[str, Any] = {"blind": True} if blind else {}
-    about |= {"sha256": provenance.sha256_file(path), "bytes": path.stat().st_size, "provenance": made.to_json()}
+    about |= {"sha256": provenance.sha256_file(path), "bytes": path.stat().st_size, "device": _device_name(device), "provenance": made.to_json()}
     (out / "about.json").write_text(json.dumps(about, indent=1, default=str) + "\n", encoding="utf-8")
     return path
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def _stored(tensor: Tensor) -> Tensor:
     """Matrices in half precision; vectors as they are, since statistics of a language model's states span more than half precision can."""
     half = tensor.is_floating_point() and tensor.dim() > 1
-    return (tensor.half() if half else tensor).contiguous()
+    return (tensor.half() if half else tensor).cpu().contiguous()
 
 
 def _fingerprint(chosen: Sequence[ImageItem]) -> str:

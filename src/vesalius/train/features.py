@@ -7,10 +7,11 @@ lower layers. What is kept is keyed by its content: another image, text or weigh
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
+import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,24 +95,36 @@ class Shelf:
     def _put(self, tensors: dict[str, Tensor]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{self.kind.replace(' ', '-')}-{_key(sorted(tensors))}.safetensors"
-        temporary = path.with_suffix(".part")
+        temporary = path.with_suffix(f".{os.getpid()}.part")  # another process may make the same chunk
         save_file({name: t.half().contiguous() for name, t in tensors.items()}, temporary)
         temporary.replace(path)
 
 
-def image_features(images: Mapping[str, int], root: Path, tower: efficientnet.EfficientNetLite0, cache: Path, tell: Tell) -> dict[str, Tensor]:
+def pictures(names: Iterable[str], root: Path) -> dict[str, Tensor]:
+    """Image to [3, S, S] uint8 as the tower gets it before it is normalised.
+
+    Args:
+        names: paths relative to `root`, or blanks ("blank:0.5").
+    """
+    wanted = sorted(set(names))
+    with ThreadPoolExecutor() as pool:  # decoders let go of the interpreter
+        return dict(zip(wanted, pool.map(lambda name: _pixels(name, root), wanted), strict=True))
+
+
+def image_features(
+    images: Mapping[str, int], shown: Mapping[str, Tensor], root: Path, tower: efficientnet.EfficientNetLite0, cache: Path, tell: Tell
+) -> dict[str, Tensor]:
     """Image to [1 + views, 112, S/16, S/16] half precision: what the tower's frozen lower blocks see of it and of other views of it.
 
     Args:
-        images: paths relative to `root`, or blanks ("blank:0.5"), to the number of other views (`views.vary`).
+        images: names to the number of other views (`views.vary`). shown: their `pictures`.
     """
-    weights = _weights_key(tower)
-    opened = functools.lru_cache(maxsize=1)(lambda name: _pixels(name, root))  # the views of an image come one after the other
+    weights, device = _weights_key(tower), tower._conv_stem.weight.device
 
     @torch.inference_mode()
     def compute(wanted: Sequence[tuple[str, int]]) -> list[Tensor]:
-        pixels = torch.stack([vary(opened(name), name, number) for name, number in wanted])
-        return [f for part in torch.split(pixels, 8) for f in tower.lower(part).half()]
+        pixels = torch.stack([vary(efficientnet.normalise(shown[name]), name, number) for name, number in wanted])
+        return [f for part in torch.split(pixels, 8) for f in tower.lower(part.to(device)).half().cpu()]
 
     keys = {name: [_key(weights, _content(name, root), name, view) for view in range(images[name] + 1)] for name in sorted(images)}
     wanted = {key: (name, view) for name, views in keys.items() for view, key in enumerate(views)}
@@ -120,24 +133,40 @@ def image_features(images: Mapping[str, int], root: Path, tower: efficientnet.Ef
 
 
 class Seen:
-    """What the tower's upper blocks make of lower features, computed anew only when they have moved.
+    """What the tower makes of images, computed anew only when it has moved: of lower features while its lower blocks stand still, else of the pixels.
 
     Args:
-        lower: image to [1 + views, 112, s, s].
+        lower: image to [1 + views, 112, s, s] of the tower's lower blocks as they are now. shown: image to [3, S, S] uint8.
     """
 
-    def __init__(self, lower: Mapping[str, Tensor]) -> None:
-        self.lower = lower
+    def __init__(self, lower: Mapping[str, Tensor], shown: Mapping[str, Tensor], tower: efficientnet.EfficientNetLite0) -> None:
+        self.lower, self.shown, self._made_with = lower, shown, _weights_key(tower)
         self._kept: tuple[str, dict[str, Tensor]] = ("", {})
+
+    def moved(self, tower: efficientnet.EfficientNetLite0) -> bool:
+        """Whether the lower blocks are no longer what `lower` was made with."""
+        return _weights_key(tower) != self._made_with
 
     @torch.inference_mode()
     def by(self, tower: efficientnet.EfficientNetLite0) -> dict[str, Tensor]:
         """Image to [1 + views, N, 1280] half precision."""
         key = _digest(tower.state_dict())
         if self._kept[0] != key:
-            found = {name: torch.cat([tower.upper(part.float()).half() for part in torch.split(views, 16)]) for name, views in self.lower.items()}
-            self._kept = (key, found)
+            self._kept = (key, self._of_pixels(tower) if self.moved(tower) else self._of_lower(tower))
         return self._kept[1]
+
+    def _of_lower(self, tower: efficientnet.EfficientNetLite0) -> dict[str, Tensor]:
+        device = next(tower.parameters()).device
+        return {n: torch.cat([tower.upper(part.float().to(device)).half().cpu() for part in torch.split(v, 16)]) for n, v in self.lower.items()}
+
+    def _of_pixels(self, tower: efficientnet.EfficientNetLite0) -> dict[str, Tensor]:
+        device, names = next(tower.parameters()).device, list(self.shown)
+        found: dict[str, Tensor] = {}
+        for start in range(0, len(names), 16):
+            part = names[start : start + 16]
+            pixels = efficientnet.normalise(torch.stack([self.shown[n] for n in part]).to(device))
+            found.update(zip(part, tower(pixels).half().cpu()[:, None], strict=True))
+        return found
 
 
 def text_features(pairs: Sequence[Pair], composition: Composition, prompt: Prompt, first: int, weights: str, cache: Path, tell: Tell) -> Texts:
@@ -183,38 +212,40 @@ def final_states(texts: Texts, composition: Composition, first: int, weights: st
 def _states(rows: Sequence[tuple[int, ...]], composition: Composition, first: int) -> list[Tensor]:
     """States that enter layer `first`, [length, width] for each row of ids."""
     decoder: Any = composition.lm
+    device = next(decoder.parameters()).device
     out: list[Tensor] = []
-    for start in range(0, len(rows), 16):
-        part = rows[start : start + 16]
+    for start in range(0, len(rows), _CHUNK):
+        part = rows[start : start + _CHUNK]
         longest = max(map(len, part))
-        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in part])
-        positions = torch.arange(longest).expand(len(part), -1)
-        x = decoder.layers_between(decoder.embed(ids), positions, Causal(), 0, first)
-        out += [x[i, : len(row)].half().clone() for i, row in enumerate(part)]
+        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in part], device=device)
+        positions = torch.arange(longest, device=device).expand(len(part), -1)
+        x = decoder.layers_between(decoder.embed(ids), positions, Causal(), 0, first).half().cpu()
+        out += [x[i, : len(row)].clone() for i, row in enumerate(part)]
     return out
 
 
 @torch.inference_mode()
 def _finals(pairs: Sequence[Pair], texts: Texts, composition: Composition, first: int) -> list[Tensor]:
     lm: Any = composition.lm
+    device = next(lm.parameters()).device
     rows = [texts.deep[p] for p in pairs]
     out: list[Tensor] = []
-    for start in range(0, len(rows), 32):
-        part = rows[start : start + 32]
-        x = torch.nn.utils.rnn.pad_sequence([r.float() for r in part], batch_first=True)
-        positions = torch.arange(x.shape[1]).expand(len(x), -1)
-        top = lm.model.norm(lm.layers_between(x, positions, Causal(), first, lm.layers))
-        for i, pair in enumerate(pairs[start : start + 32]):
+    for start in range(0, len(rows), _CHUNK):
+        part = rows[start : start + _CHUNK]
+        x = torch.nn.utils.rnn.pad_sequence([r.float() for r in part], batch_first=True).to(device)
+        positions = torch.arange(x.shape[1], device=device).expand(len(x), -1)
+        top = lm.model.norm(lm.layers_between(x, positions, Causal(), first, lm.layers)).half().cpu()
+        for i, pair in enumerate(pairs[start : start + _CHUNK]):
             length = len(part[i])
-            out.append(top[i, length - len(texts.targets[pair]) : length].half().clone())
+            out.append(top[i, length - len(texts.targets[pair]) : length].clone())
     return out
 
 
 def _pixels(name: str, root: Path) -> Tensor:
     if name.startswith(BLANK):
         level = round(255 * float(name.removeprefix(BLANK)))
-        return efficientnet.prepare(np.full((288, 288), level, dtype=np.uint8))
-    return efficientnet.prepare(render(read(base.image_path(root, name)).image))
+        return efficientnet.square(np.full((288, 288), level, dtype=np.uint8))
+    return efficientnet.square(render(read(base.image_path(root, name)).image))
 
 
 def _content(name: str, root: Path) -> str:

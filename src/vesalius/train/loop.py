@@ -27,7 +27,7 @@ from vesalius.train.curve import Evaluation, Step
 from vesalius.train.interruption import Interruption
 from vesalius.train.objective import Batch, Loss, check_terms, term_weights
 from vesalius.train.order import Batches
-from vesalius.train.parts import frozen_digest, release, select, training_mode, verify_frozen
+from vesalius.train.parts import frozen_digest, release, select, set_modes, training_mode, verify_frozen
 from vesalius.train.recipe import Stage
 
 
@@ -140,6 +140,7 @@ class _Run:
         self.module.to(self.device)
         self.groups = release(self.module, self.stage.train)
         self.moving = {n: t for members in select(self.module, self.stage.train).values() for n, t in members.items()}
+        self.modes = training_mode(self.module, self.moving)
         self.per_epoch = math.ceil(len(self.batches) / self.stage.accumulate)
         self.total = self.stage.total_steps(self.per_epoch)
         self.optimiser, self.names = _optimiser(self.stage, self.groups)
@@ -215,7 +216,7 @@ class _Run:
         began = time.perf_counter()
         if self.step % self.per_epoch == 0:
             self._open_epoch()
-        training_mode(self.module, self.moving)
+        set_modes(self.modes)
         window = list(itertools.islice(self.stream, self.stage.accumulate))
         rates = self._set_rates()
         terms = self._backward(window)
@@ -270,7 +271,7 @@ class _Run:
     def _evaluate_when_due(self) -> None:
         """Look at the development split when it is time, and decide whether the stage is over."""
         every = self.stage.evaluate_every or self.per_epoch
-        due = self.step > 0 and (self.step % every == 0 or self.step >= self.total)
+        due = self.step % every == 0 or self.step >= self.total if self.step > 0 else self.stage.keep_start
         if due and self.evaluate is not None and self.evaluated != self.step:
             self._look(self.evaluate)
         if self.step >= self.total:

@@ -1,4 +1,4 @@
-"""The terms of `pocket`'s loss, and the development metrics that choose its weights.
+"""The terms of `pocket`'s loss.
 
 In: a composition and an `ImageBatch`. Out: sums by term: `answer` (cross-entropy of the answer's tokens), `consistency` (two wordings of a question
 should be as sure of the same thing), `contrast` (the image that says yes should be surer of yes than the one that says no).
@@ -8,19 +8,18 @@ Consistency alone would collapse to one answer for everything (arXiv 2603.00148)
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from vesalius.metrics.selective import auroc
+from vesalius.models import efficientnet
 from vesalius.models.composition import Composition, Prompt
 from vesalius.models.decoder import Causal
-from vesalius.train.batches import IGNORE, Collate, ImageBatch, ImageItem
+from vesalius.train.batches import IGNORE, ImageBatch, Shown
+from vesalius.train.views import change
 
 _SMOOTHING = 0.02  # mined labels are wrong more often than that
 
@@ -40,9 +39,14 @@ class Answers:
 
     def __call__(self, module: Composition, batch: ImageBatch) -> Mapping[str, Tensor]:
         """Sums by term."""
-        fused, first = self.fused(module, batch)
+        members, first = self.members(module, batch)
+        parts = [self._terms(module, batch, fused, first) for fused in members]
+        return {term: torch.stack([part[term] for part in parts]).mean(0) for term in parts[0]}
+
+    def _terms(self, module: Composition, batch: ImageBatch, fused: Tensor, first: Tensor) -> dict[str, Tensor]:
+        """Sums by term of one fusion: each answers for itself, or they would lean on one another and stop differing."""
         keep = batch.targets != IGNORE
-        logits = functional.linear(fused, self.vocabulary(module))
+        logits = self.logits(module, fused)
         losses = functional.cross_entropy(logits, batch.targets[keep], reduction="none", label_smoothing=_SMOOTHING if module.training else 0.0)
         sums = {"answer": (losses * batch.weights[:, None].expand_as(keep)[keep]).sum()}
         margin = self.margin(module, fused[first])
@@ -55,15 +59,26 @@ class Answers:
         return sums
 
     def fused(self, module: Composition, batch: ImageBatch) -> tuple[Tensor, Tensor]:
-        """States after the fusion at the positions of answer tokens, row by row [tokens, width], and the index of each row's first [M]."""
+        """What the readout as a whole makes of the states at the answer's tokens, row by row [tokens, width], and the index of each row's first [M]."""
+        at, first = self._asked(module, batch)
+        states: Tensor = cast(Any, module.readout)(*at)
+        return states[:, 0].float(), first
+
+    def members(self, module: Composition, batch: ImageBatch) -> tuple[Tensor, Tensor]:
+        """As `fused`, of each fusion for itself: [K, tokens, width]."""
+        at, first = self._asked(module, batch)
+        states: Tensor = cast(Any, module.readout).members(*at)
+        return states[:, :, 0].float(), first
+
+    def _asked(self, module: Composition, batch: ImageBatch) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor]:
+        """What the readout is given, one answer token a row, and the index of each wording's first."""
         tower: Any = module.tower
-        memory = tower.project(batch.image) if batch.seen else tower.above(batch.image)
+        memory = {Shown.PIXELS: tower, Shown.LOWER: tower.above, Shown.FEATURES: tower.project}[batch.shown](_image(batch))
         hidden = self._hidden(module, batch) if batch.deep else batch.states
         keep = batch.targets != IGNORE
         counts = keep.sum(1)
         row = torch.arange(len(keep), device=keep.device).repeat_interleave(counts)
-        fused: Tensor = module.readout(hidden[:, : keep.shape[1]][keep][:, None], memory, batch.words[row], batch.rows[row])  # type: ignore[misc]
-        return fused[:, 0], counts.cumsum(0) - counts
+        return (hidden[:, : keep.shape[1]][keep][:, None], memory, batch.words[row], batch.rows[row]), counts.cumsum(0) - counts
 
     def _hidden(self, module: Composition, batch: ImageBatch) -> Tensor:
         lm: Any = module.lm
@@ -72,17 +87,14 @@ class Answers:
         picked: Tensor = top.gather(1, batch.places[:, :, None].expand(-1, -1, top.shape[-1]))
         return picked
 
-    def vocabulary(self, module: Composition) -> Tensor:
-        """Rows of the vocabulary matrix of the candidates, [C, width]."""
-        head: Any = module.lm.lm_head
-        rows: Tensor = head.weight[self.candidates.to(head.weight.device)]
-        return rows
+    def logits(self, module: Composition, fused: Tensor) -> Tensor:
+        """States [..., width] -> logits of the candidates [..., C]."""
+        return _speak(module, fused, self.candidates)
 
     def margin(self, module: Composition, first: Tensor) -> Tensor:
         """Log p(yes) - log p(no) of first tokens [M, width] -> [M], among the wordings of yes and no that compete."""
-        head: Any = module.lm.lm_head
         yes, no = self.wordings()
-        return functional.linear(first, head.weight[yes]).logsumexp(1) - functional.linear(first, head.weight[no]).logsumexp(1)
+        return _speak(module, first, torch.tensor(yes)).logsumexp(1) - _speak(module, first, torch.tensor(no)).logsumexp(1)
 
     def wordings(self) -> tuple[list[int], list[int]]:
         """Ids of the wordings of yes and of no that compete."""
@@ -90,41 +102,18 @@ class Answers:
         return [t for t in self.prompt.yes if t in said], [t for t in self.prompt.no if t in said]
 
 
-def development(loss: Answers, held: Sequence[ImageItem], collate: Collate, *, size: int = 16) -> Callable[[nn.Module], Mapping[str, float]]:
-    """A function from the module to development metrics.
-
-    Closed questions count as right when the margin has the right sign, open ones when every token of the answer is the most probable candidate
-    (teacher-forced: equal to greedy decoding for exact matches). `score` is the mean of the data sets' accuracies, the AUROC of pneumonia among them.
-    """
-
-    def look(module: Any) -> Mapping[str, float]:  # noqa: ANN401 - a module with the composition's parts
-        right: dict[str, list[float]] = defaultdict(list)
-        findings: dict[str, tuple[list[float], list[bool]]] = defaultdict(lambda: ([], []))
-        for start in range(0, len(held), size):
-            chosen = list(held[start : start + size])
-            batch = collate(chosen)
-            fused, first = loss.fused(module, batch)
-            exact = _exact(functional.linear(fused, loss.vocabulary(module)).argmax(-1), batch.targets)
-            margin = loss.margin(module, fused[first])
-            for i, example in enumerate(e for item in chosen for e in item.examples):
-                ok = bool((margin[i] > 0) == (example.answer == "yes")) if example.closed else bool(exact[i])
-                right[f"{example.source} {'closed' if example.closed else 'open'}"].append(ok)
-                if "pneumonia" in example.question.lower() and example.source.startswith("nih"):
-                    findings["pneumonia"][0].append(float(margin[i]))
-                    findings["pneumonia"][1].append(example.answer == "yes")
-        metrics = {name: float(np.mean(values)) for name, values in right.items()}
-        for name, (scores, labels) in findings.items():
-            area = auroc(np.array(scores), np.array(labels))
-            metrics[f"{name} auroc"] = 0.5 if area is None else area
-        of_interest = [v for k, v in metrics.items() if not (k.startswith("nih") and k.endswith("closed"))]
-        return {**metrics, "score": float(np.mean(of_interest))}
-
-    return look
+def _image(batch: ImageBatch) -> Tensor:
+    """What the part of the tower that is not cached gets."""
+    if batch.shown is not Shown.PIXELS:
+        return batch.image
+    pixels = efficientnet.normalise(batch.image)
+    # the layout that convolutions are fast in
+    return (change(pixels, batch.changes) if len(batch.changes) else pixels).contiguous(memory_format=torch.channels_last)
 
 
-def _exact(best: Tensor, targets: Tensor) -> Tensor:
-    """Whether every token of each row is the best one: [tokens] of the positions that `targets` [M, T] keeps -> [M]."""
-    keep = targets != IGNORE
-    wrong = torch.zeros_like(targets)
-    wrong[keep] = (best != targets[keep]).long()
-    return wrong.sum(1) == 0
+def _speak(module: Composition, states: Tensor, tokens: Tensor) -> Tensor:
+    """Logits of some tokens, in float32 whatever the rest computes in: margins are compared to their last digits."""
+    head: Any = module.lm.lm_head
+    rows = head.weight[tokens.to(head.weight.device)]
+    with torch.autocast(states.device.type, enabled=False):
+        return functional.linear(states.float(), rows.float())

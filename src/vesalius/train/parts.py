@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -86,8 +86,8 @@ def release(module: nn.Module, parts: Sequence[str]) -> dict[str, dict[str, nn.P
     return groups
 
 
-def training_mode(module: nn.Module, moving: Iterable[str]) -> None:
-    """Put what moves in training mode and what is frozen in evaluation mode.
+def training_mode(module: nn.Module, moving: Iterable[str]) -> list[tuple[nn.Module, bool]]:
+    """Put what moves in training mode and what is frozen in evaluation mode; returns the modes, for `set_modes` to put back cheaply.
 
     A frozen tower must neither drop features nor update its running statistics, so a module trains only when a tensor below it moves;
     modules without any tensors (dropout, activations) go with their parent.
@@ -98,13 +98,22 @@ def training_mode(module: nn.Module, moving: Iterable[str]) -> None:
     moving = set(moving)
     names = set(tensors(module))
 
-    def visit(here: nn.Module, prefix: str, inherited: bool) -> None:
+    def visit(here: nn.Module, prefix: str, inherited: bool) -> Iterator[tuple[nn.Module, bool]]:
         below = {n for n in names if n.startswith(prefix)}
-        here.training = bool(below & moving) if below else inherited
+        mode = bool(below & moving) if below else inherited
+        yield here, mode
         for name, child in here.named_children():
-            visit(child, f"{prefix}{name}.", here.training)
+            yield from visit(child, f"{prefix}{name}.", mode)
 
-    visit(module, "", inherited=True)
+    modes = list(visit(module, "", inherited=True))
+    set_modes(modes)
+    return modes
+
+
+def set_modes(modes: Iterable[tuple[nn.Module, bool]]) -> None:
+    """Put each module in its mode, without touching its children."""
+    for module, mode in modes:
+        module.training = mode
 
 
 def frozen_digest(module: nn.Module, moving: Iterable[str]) -> dict[str, str]:

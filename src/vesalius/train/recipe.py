@@ -45,6 +45,7 @@ class Stage:
         evaluate_every: steps between evaluations on the development split; None evaluates at the end of each epoch.
         checkpoint_every: steps between checkpoints.
         metric: the development metric that chooses the best weights. lower_is_better: its direction.
+        keep_start: whether the weights that the stage starts from count as a candidate: it then ends no worse by the metric than it began.
         patience: evaluations in a row without improvement after which the stage stops; None never stops early.
         mixture: relative share of each data source; empty takes them as they are.
         loss: weight of each term of the loss; empty weighs every term 1.
@@ -70,6 +71,7 @@ class Stage:
     checkpoint_every: int = 100
     metric: str = "loss"
     lower_is_better: bool = True
+    keep_start: bool = False
     patience: int | None = None
     mixture: Mapping[str, float] = dataclasses.field(default_factory=dict)
     loss: Mapping[str, float] = dataclasses.field(default_factory=dict)

@@ -48,12 +48,23 @@ def test_same_padding_puts_the_odd_pixel_right_and_below():
     torch.testing.assert_close(conv(x)[0, 0], torch.tensor([[float(v) for v in row] for row in expected]))
 
 
-def test_batch_norm_never_moves_in_training(tower):
-    before = tower._bn1.running_mean.clone()
-    tower.train()
-    tower(torch.randn(2, 3, 64, 64))
+def test_batch_norm_neither_moves_nor_looks_at_neighbours_in_training(tower):
+    before, pixels = tower._bn1.running_mean.clone(), torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        alone = tower(pixels[:1])
+        for module in tower.modules():
+            module.training = True  # as a training loop sets it, module by module
+        together = tower(pixels)
     tower.eval()
     torch.testing.assert_close(tower._bn1.running_mean, before)
+    torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_what_is_prepared_is_the_square_normalised():
+    rendered = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    square = efficientnet.square(rendered)
+    assert square.dtype == torch.uint8
+    assert torch.equal(efficientnet.prepare(rendered), efficientnet.normalise(square))
 
 
 @pytest.mark.parametrize("shape", [(50, 200), (200, 50), (300, 300, 3), (1, 1), (2000, 3)])

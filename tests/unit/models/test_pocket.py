@@ -116,22 +116,27 @@ def test_blind_weights_see_one_grey_level_whatever_is_shown(model, study, monkey
     assert all(len(channel.unique()) == 1 for channel in grey[0])
 
 
-def test_a_reading_without_precedents_is_the_fusion_and_with_them_moves_yes_against_no():
+def test_a_reading_without_precedents_is_the_fusions_mean_and_with_them_moves_yes_against_no():
     torch.manual_seed(0)
-    fusion = pocket.LateFusion(pocket.WIDTH).eval()
-    plain = pocket.Reading(fusion).eval()
-    hidden, memory, words = torch.randn(2, 1, pocket.WIDTH), torch.randn(2, 81, pocket.WIDTH + 1280), torch.randn(2, pocket.WIDTH)
-    torch.testing.assert_close(plain(hidden, memory, words), fusion(hidden, memory[..., : pocket.WIDTH], words))
+    fusions = [pocket.LateFusion(pocket.WIDTH).eval() for _ in range(2)]
+    for fusion in fusions:
+        torch.nn.init.normal_(fusion.out.weight, std=0.1)
+    plain = pocket.Reading(fusions).eval()
+    hidden, memory, words = torch.randn(2, 1, pocket.WIDTH), torch.randn(2, 81, 2 * pocket.WIDTH + 1280), torch.randn(2, pocket.WIDTH)
+    each = [fusion(hidden, memory[..., i * pocket.WIDTH : (i + 1) * pocket.WIDTH], words) for i, fusion in enumerate(fusions)]
+    torch.testing.assert_close(plain.members(hidden, memory, words), torch.stack(each))
+    assert not torch.allclose(each[0], each[1], atol=0.1)
+    torch.testing.assert_close(plain(hidden, memory, words), (each[0] + each[1]) / 2)
     precedents = pocket.Precedents(3, 2, width=pocket.WIDTH, depth=1280)
     for name, buffer in precedents.named_buffers():
         buffer.copy_(torch.ones(buffer.shape) if "deviation" in name else torch.randn(buffer.shape))
-    both = pocket.Reading(fusion, precedents)(hidden, memory, words)
-    pooled = memory[..., pocket.WIDTH :].mean(1)
+    both = pocket.Reading(fusions, precedents)(hidden, memory, words)
+    pooled = memory[..., 2 * pocket.WIDTH :].mean(1)
     expected = precedents.weight * precedents(words, pooled)
     torch.testing.assert_close((both - plain(hidden, memory, words))[:, 0], expected[:, None] * precedents.direction)
     rows = torch.tensor([1, 0])
-    swapped = pocket.Reading(fusion, precedents)(hidden, memory, words, rows)
-    torch.testing.assert_close(swapped, pocket.Reading(fusion, precedents)(hidden, memory[rows], words))
+    swapped = pocket.Reading(fusions, precedents)(hidden, memory, words, rows)
+    torch.testing.assert_close(swapped, pocket.Reading(fusions, precedents)(hidden, memory[rows], words))
 
 
 @pytest.mark.weights

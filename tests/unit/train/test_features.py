@@ -82,16 +82,30 @@ def test_a_tower_that_stands_still_sees_an_image_once():
     class Upper(nn.Module):
         def __init__(self):
             super().__init__()
-            self.scale, self.calls = nn.Parameter(torch.ones(1)), 0
+            self.scale, self.stem, self.calls = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1)), 0
+            self._blocks = nn.ModuleDict({"11": nn.ParameterList([self.scale])})  # the upper part, by the names of the published weights
+            del self.scale
 
         def upper(self, lower):
             self.calls += 1
-            return lower.flatten(2).transpose(1, 2) * self.scale
+            return lower.flatten(2).transpose(1, 2) * self._blocks["11"][0]
 
-    tower, seen = Upper(), Seen({"a": torch.ones(3, 4, 2, 2).half(), "b": torch.ones(1, 4, 2, 2).half()})
+        def forward(self, pixels):
+            return self.upper(pixels[:, :, ::2, ::2] * self.stem)
+
+    shown = {"a": torch.full((4, 4, 4), 255, dtype=torch.uint8), "b": torch.full((4, 4, 4), 127, dtype=torch.uint8)}
+    tower = Upper()
+    seen = Seen({"a": torch.ones(3, 4, 2, 2).half(), "b": torch.ones(1, 4, 2, 2).half()}, shown, tower)
     assert seen.by(tower)["a"].shape == (3, 4, 4)
     assert seen.by(tower) is seen.by(tower)
     assert tower.calls == 2
     with torch.no_grad():
-        tower.scale.mul_(2)
+        tower._blocks["11"][0].mul_(2)
+    assert not seen.moved(tower)
     assert float(seen.by(tower)["b"].max()) == 2
+    with torch.no_grad():
+        tower.stem.mul_(3)
+    assert seen.moved(tower)  # the lower features are no longer what this tower sees: it must look at the pixels
+    assert float(seen.by(tower)["a"].max()) == 6
+    assert seen.by(tower)["b"].shape == (1, 4, 4)
+    assert float(seen.by(tower)["b"].max()) == 0

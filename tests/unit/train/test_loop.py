@@ -79,6 +79,16 @@ def test_the_best_weights_are_kept_and_training_stops_early():
     assert not module.training
 
 
+def test_a_stage_that_may_keep_its_start_ends_no_worse_than_it_began():
+    module, values, looks = Tiny(), iter([0.9, 0.5, 0.7]), []
+    before = {n: t.clone() for n, t in module.state_dict().items()}
+    settings = stage(metric="score", lower_is_better=False, steps=4, evaluate_every=2, keep_start=True)
+    result = fit(settings, module, shuffled(), LOSS, lambda m: {"score": next(values)}, on_evaluation=looks.append)
+    assert [look.step for look in looks] == [0, 2, 4]
+    assert result.best == looks[0]
+    assert all(torch.equal(t, before[n]) for n, t in module.state_dict().items())
+
+
 def test_a_metric_that_is_no_number_is_never_best():
     values = iter([float("nan"), 1.0, float("nan"), 2.0, 3.0, 4.0])
     result = fit(stage(evaluate_every=4), Tiny(), shuffled(), LOSS, lambda m: {"loss": next(values)})

@@ -8,7 +8,7 @@ from sklearn.kernel_ridge import KernelRidge
 from vesalius.errors import InvalidValue
 from vesalius.models.precedents import image_kernel, question_kernel
 from vesalius.train.examples import Example
-from vesalius.train.precedents import RIDGE, fit, weigh
+from vesalius.train.precedents import RIDGE, fit, same_spread
 
 
 def _material(questions=6, images=8):
@@ -49,6 +49,6 @@ def test_open_examples_alone_give_no_precedents():
 def test_the_weight_makes_both_margins_vary_alike_in_each_group():
     fused = torch.tensor([-2.0, 2.0, -6.0, 6.0])
     margins = torch.tensor([-1.0, 1.0, -1.0, 1.0])
-    assert weigh(fused, margins, ["a", "a", "b", "b"]) == pytest.approx((2 + 6) / 2)
-    assert weigh(fused, torch.zeros(4), ["a", "a", "b", "b"]) == 0
-    assert weigh(fused[:1], margins[:1], ["a"]) == 0
+    assert same_spread(fused, margins, ["a", "a", "b", "b"]) == pytest.approx((2 + 6) / 2)
+    assert same_spread(fused, torch.zeros(4), ["a", "a", "b", "b"]) == 0
+    assert same_spread(fused[:1], margins[:1], ["a"]) == 0
