@@ -157,9 +157,9 @@ def test_train_hands_over(vesalius, tmp_path, monkeypatch):
     recipe.write_text(f'name = "small"\nmodel = "pocket"\nseed = 1\noutput = "{tmp_path}/out"\n{stage}')
     got = {}
     monkeypatch.setattr("vesalius.train.curriculum.run", lambda path, **how: got.update(how, path=path) or tmp_path / "out")
-    said = vesalius("train", recipe, "--set", "stages.alignment.steps=5", "--resume", "--data", tmp_path)
+    said = vesalius("train", recipe, "--set", "stages.alignment.steps=5", "--resume", "--data", tmp_path, "--device", "cpu")
     assert said.code == 0
-    assert got == {"path": recipe, "overrides": ("stages.alignment.steps=5",), "resume": True, "data": tmp_path}
+    assert got == {"path": recipe, "overrides": ("stages.alignment.steps=5",), "resume": True, "data": tmp_path, "device": "cpu"}
     assert said.out.strip() == str(tmp_path / "out")
     wrong = vesalius("train", recipe, "--set", "stages.alignmnt.steps=5")
     assert wrong.code == 2

@@ -64,6 +64,19 @@ def _model_row(name: str, card: ModelCard | None, target: str) -> tuple[str, ...
     return name, " ".join(card.tasks), _count(card.parameters), card.licence, " ".join(card.modalities), card.summary
 
 
+def _memory(parameters: int) -> str:
+    """What it takes in each dtype, and which of them this machine has room for."""
+    from vesalius.models import memory
+
+    room = memory.available()
+    sizes = {kind: memory.needed(parameters, kind) for kind in memory.BYTES}
+    said = ", ".join(f"{size / 1e9:.1f} GB as {kind}" for kind, size in sizes.items())
+    if room is None:
+        return said
+    fit = " and ".join(kind for kind, size in sizes.items() if size <= room)
+    return f"{said}; {room / 1e9:.1f} GB are free here: {fit or 'none'} would fit"
+
+
 def _count(number: int) -> str:
     for limit, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
         if number >= limit:
@@ -89,6 +102,17 @@ def show_model(name: str, as_json: bool) -> None:
         click.echo(_model_facts(card))
 
 
+@models.command("convert", short_help="Write a checkpoint in another layout.")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--layout", required=True, metavar="NAME", help="official or transformers.")
+def convert_checkpoint(source: Path, target: Path, layout: str) -> None:
+    """Write the LLaVA-Med 1.5 checkpoint in SOURCE, of any published layout, to the new folder TARGET in another, losslessly."""
+    from vesalius.models.convert import convert
+
+    click.echo(str(convert(source, target, layout)))
+
+
 def _model_facts(card: ModelCard) -> str:
     return facts(
         [
@@ -97,6 +121,7 @@ def _model_facts(card: ModelCard) -> str:
             ("tasks", " ".join(card.tasks)),
             ("licence", card.licence),
             ("parameters", f"{card.parameters:,}"),
+            ("memory", _memory(card.parameters)),
             ("modalities", " ".join(card.modalities)),
             ("body parts", " ".join(card.body_parts)),
             ("languages", " ".join(card.languages)),

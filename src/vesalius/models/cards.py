@@ -12,7 +12,7 @@ from vesalius.errors import WeightsError
 from vesalius.models.base import GenerativeModel, ModelCard, Task
 from vesalius.registry import Table, unknown
 
-MODELS = Table("model", {"pocket": "vesalius.models.pocket:load"})
+MODELS = Table("model", {"pocket": "vesalius.models.pocket:load", "llava-med-1.5-7b": "vesalius.models.llava_med:load"})
 
 _POCKET = ModelCard(
     name="pocket",
@@ -34,7 +34,26 @@ _POCKET = ModelCard(
         "cannot compare studies, measure sizes, or locate a finding in coordinates",
     ),
 )
-CARDS: Mapping[str, ModelCard] = {_POCKET.name: _POCKET}
+_LLAVA_MED = ModelCard(
+    name="llava-med-1.5-7b",
+    summary="LLaVA-Med v1.5: CLIP ViT-L/14 at 336 px, a two-layer MLP and Mistral-7B, aligned and instructed on PubMed figures; weights to be downloaded",
+    tasks=(Task.VQA,),
+    licence="MSR research licence (code and weights), CC BY-NC 4.0 (data)",
+    modalities=("CR", "DX", "CT", "MR", "SM"),
+    body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
+    languages=("en",),
+    context=2048,
+    image_tokens=576,
+    parameters=7_566_219_264,
+    source="huggingface.co/microsoft/llava-med-v1.5-mistral-7b",
+    revision="91bb16c1",
+    limits=(
+        "research only: its licence forbids clinical use",
+        "no figures on VQA-RAD, SLAKE or PathVQA are published for this version; those that are quoted are of version 1.0, fine-tuned",
+        "sees one picture, padded to a square of 336 x 336 pixels",
+    ),
+)
+CARDS: Mapping[str, ModelCard] = {c.name: c for c in (_POCKET, _LLAVA_MED)}
 
 
 def check(name: str) -> None:

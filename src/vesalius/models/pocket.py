@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vesalius.domain.exchange import Answer, Outcome, Question
+from vesalius.domain.exchange import Answer, Question
 from vesalius.domain.study import Study
 from vesalius.errors import WeightsError
 from vesalius.formats.pixels import render
-from vesalius.metrics.text import read_outcome
 from vesalius.models import efficientnet, llama
 from vesalius.models import weights as language_models
-from vesalius.models.base import GREEDY, Sampling
 from vesalius.models.cards import card
+from vesalius.models.composed import Composed
 from vesalius.models.composition import Composition, MLPProjector, Prompt, Template
 from vesalius.models.decoder import Causal, Tap, default_dtype
-from vesalius.models.engine import Ask, EncodedImage, Engine, Record
+from vesalius.models.engine import EncodedImage
 from vesalius.models.precedents import Precedents
 from vesalius.models.readout import LateFusion
 
@@ -192,7 +191,7 @@ def _room(state: Mapping[str, Tensor]) -> Precedents | None:
     return Precedents(len(asked), len(shown), width=asked.shape[1], depth=shown.shape[1])
 
 
-class Pocket:
+class Pocket(Composed):
     """A `GenerativeModel`.
 
     Args:
@@ -200,11 +199,7 @@ class Pocket:
     """
 
     def __init__(self, composition: Composition, prompt: Prompt, about: Mapping[str, Any] | None = None) -> None:
-        self.card = card("pocket")
-        self.engine = Engine(composition, prompt)
-        self.composition, self.prompt = composition, prompt
-        self.identity = {"name": "pocket", "revision": self.card.revision, **(about or {})}
-        self._device = next(composition.parameters()).device
+        super().__init__(card("pocket"), composition, prompt, about)
 
     def pixels(self, study: Study) -> Tensor:
         """The key image of a study as the tower's input [1, 3, 288, 288]; one grey level for weights that were trained blind."""
@@ -212,25 +207,9 @@ class Pocket:
             return efficientnet.prepare(np.full((288, 288), BLIND, dtype=np.uint8))[None].to(self._device)
         return efficientnet.prepare(render(study.image))[None].to(self._device)
 
-    def encode(self, study: Study) -> EncodedImage:
-        """Tower, projector and the prompt's head, once."""
-        return self.engine.encode(self.pixels(study))[0]
-
-    def answer(self, encoded: EncodedImage, questions: Sequence[Question], sampling: Sampling | Sequence[Sampling] = GREEDY) -> list[Answer]:
-        """Answers in the order of the questions."""
-        return [_answer(r) for r in self.engine.answer(encoded, [q.text for q in questions], sampling)]
-
-    def ask(self, asks: Sequence[tuple[EncodedImage, Question, Sampling]]) -> list[Answer]:
-        """Answers about several encoded images in as few passes as possible."""
-        return [_answer(r) for r in self.engine.ask([Ask(image, question.text, sampling) for image, question, sampling in asks])]
-
     def score(self, encoded: EncodedImage, question: Question, options: Sequence[str]) -> NDArray[np.float64]:
-        """Natural log-probability of each option as the whole answer."""
-        return self.engine.score(encoded, question.text, [o.lower() for o in options])
-
-    def stream(self, encoded: EncodedImage, question: Question, sampling: Sampling = GREEDY) -> Iterator[str]:
-        """The answer in pieces."""
-        return self.engine.stream(encoded, question.text, sampling)
+        """Natural log-probability of each option as the whole answer; `pocket` speaks in lower case."""
+        return super().score(encoded, question, [o.lower() for o in options])
 
     @torch.inference_mode()
     def saliency(self, study: Study, question: Question, answer: Answer, *, window: int = 3) -> tuple[NDArray[np.float32], str]:
@@ -266,19 +245,6 @@ class Pocket:
     def _logprob(self, hidden: Tensor, memory: Tensor, words: Tensor, targets: Tensor) -> Tensor:
         logits = self.composition.read(hidden, memory, words)[0]
         return torch.log_softmax(logits, -1).gather(1, targets[:, None]).sum()
-
-
-def _answer(record: Record) -> Answer:
-    outcome = read_outcome(record.text)
-    closed = outcome in (Outcome.YES, Outcome.NO)
-    return Answer(
-        record.text,
-        outcome,
-        confidence=record.confidence,
-        p_yes=record.p_yes if closed or record.yes_no >= 0.5 else None,
-        logprob=record.logprob,
-        tokens=len(record.ids),
-    )
 
 
 def _windows(side: int, window: int) -> Tensor:
