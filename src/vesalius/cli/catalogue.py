@@ -59,6 +59,10 @@ def list_models(as_json: bool) -> None:
 
 
 def _model_row(name: str, card: ModelCard | None, target: str) -> tuple[str, ...]:
+    from vesalius.models.cards import REMOTE
+
+    if name == REMOTE:
+        return f"{name}:NAME", "vqa", "-", "the provider's", "-", "any OpenAI-compatible endpoint that your endpoints.toml names; de-identified studies only"
     if card is None:  # another package's: its card comes with the model
         return name, "-", "-", "-", "-", f"from another package ({target})"
     return name, " ".join(card.tasks), _count(card.parameters), card.licence, " ".join(card.modalities), card.summary
@@ -90,12 +94,14 @@ def _count(number: int) -> str:
 def show_model(name: str, as_json: bool) -> None:
     """One model's card: scope, licence, size, and what it cannot do."""
     from vesalius.models.base import card_json
-    from vesalius.models.cards import CARDS, MODELS
+    from vesalius.models.cards import CARDS, MODELS, REMOTE
 
     target = MODELS.target(name)
     card = CARDS.get(name)
     if as_json:
         click.echo(json.dumps(card_json(card) if card else {"name": name, "target": target}, indent=2))
+    elif name == REMOTE:
+        click.echo(facts([("name", f"{REMOTE}:NAME"), ("what it is", "a model behind an OpenAI-compatible endpoint"), ("set up in", "endpoints.toml")]))
     elif card is None:
         click.echo(facts([("name", name), ("from", f"another package ({target}); its card comes with the model")]))
     else:

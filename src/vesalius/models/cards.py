@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from vesalius.errors import WeightsError
+from vesalius.errors import ConfigError, WeightsError
 from vesalius.models.base import GenerativeModel, ModelCard, Task
 from vesalius.registry import Table, unknown
 
-MODELS = Table("model", {"pocket": "vesalius.models.pocket:load", "llava-med-1.5-7b": "vesalius.models.llava_med:load"})
+REMOTE = "remote"  # followed by the name of an endpoint instead of a folder
+MODELS = Table("model", {"pocket": "vesalius.models.pocket:load", "llava-med-1.5-7b": "vesalius.models.llava_med:load", REMOTE: "vesalius.models.remote:load"})
 
 _POCKET = ModelCard(
     name="pocket",
@@ -57,14 +58,20 @@ CARDS: Mapping[str, ModelCard] = {c.name: c for c in (_POCKET, _LLAVA_MED)}
 
 
 def check(name: str) -> None:
-    """Whether a model can be meant by "NAME" or "NAME:WEIGHTS", without loading anything.
+    """Whether a model can be meant by "NAME", "NAME:WEIGHTS" or "remote:ENDPOINT", without loading anything.
 
     Raises:
-        UnknownName: no model is called that. WeightsError: the folder of weights is absent.
+        UnknownName: no model is called that. WeightsError: the folder of weights is absent. ConfigError: the endpoint is not described.
     """
     model, where = _parts(name)
     MODELS.target(model)
-    if where is not None and not Path(where).is_dir():
+    if model == REMOTE:
+        from vesalius.models.endpoint import named
+
+        if not where:
+            raise ConfigError("which endpoint is meant is missing", remedy="write remote:NAME, with NAME of your endpoints.toml")
+        named(where)
+    elif where is not None and not Path(where).is_dir():
         raise WeightsError(f"{where}: not a folder of weights", remedy=f"give the folder that 'vesalius train' wrote, or {model!r} alone")
 
 
@@ -77,6 +84,8 @@ def load(name: str) -> GenerativeModel:
     check(name)
     model, where = _parts(name)
     make = MODELS.load(model)
+    if model == REMOTE:
+        return make(name=where)  # type: ignore[no-any-return]
     loaded: GenerativeModel = make() if where is None else make(weights=Path(where))
     return loaded
 

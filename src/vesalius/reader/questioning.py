@@ -149,7 +149,7 @@ class Reader:
         encoded_controls = {}
         for name, image in controls.items():
             try:
-                encoded_controls[name] = self.model.encode(single(image, patient=study.patient))
+                encoded_controls[name] = self.model.encode(single(image, patient=study.patient, deidentified=study.deidentified))
             except UserError as error:
                 missing[name] = error.what
         facts = ScopeFacts("", str(study.modality), study.body_part, image_quality(render(study.image)))
