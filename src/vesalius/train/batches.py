@@ -49,7 +49,7 @@ class ImageBatch:
         words: [M, width] what the language model's lower layers made of the question.
         states: [M, L, width]: with `deep`, states below the first adapter, right-padded; else final states at the answer's positions.
         places: [M, T] position in `states` of each answer token's predecessor. targets: [M, T] indices into the candidates, -100 on padding.
-        weights: [M]. consistency: [P, 3] first, second, relative polarity. contrast: [C, 2] a yes and a no to one question of two images.
+        consistency: [P, 3] first, second, relative polarity. contrast: [C, 2] a yes and a no to one question of two images.
     """
 
     image: Tensor
@@ -59,7 +59,6 @@ class ImageBatch:
     states: Tensor
     places: Tensor
     targets: Tensor
-    weights: Tensor
     consistency: Tensor
     contrast: Tensor
     deep: bool
@@ -67,9 +66,8 @@ class ImageBatch:
 
     @property
     def counts(self) -> Mapping[str, float]:
-        """Answer tokens by weight, pairs of wordings, pairs of images."""
-        tokens = float(((self.targets != IGNORE).float() * self.weights[:, None]).sum())
-        return {"answer": tokens, "consistency": float(len(self.consistency)), "contrast": float(len(self.contrast))}
+        """Answer tokens, pairs of wordings, pairs of images."""
+        return {"answer": float((self.targets != IGNORE).sum()), "consistency": float(len(self.consistency)), "contrast": float(len(self.contrast))}
 
     @property
     def tokens(self) -> int:
@@ -139,7 +137,6 @@ class Collate:
             states,
             places,
             targets,
-            torch.ones(len(picked)),
             _wordings([e for _, e in picked]),
             _contrasts([e for _, e in picked]),
             self.finals is None,

@@ -47,8 +47,8 @@ class Answers:
         """Sums by term of one fusion: each answers for itself, or they would lean on one another and stop differing."""
         keep = batch.targets != IGNORE
         logits = self.logits(module, fused)
-        losses = functional.cross_entropy(logits, batch.targets[keep], reduction="none", label_smoothing=_SMOOTHING if module.training else 0.0)
-        sums = {"answer": (losses * batch.weights[:, None].expand_as(keep)[keep]).sum()}
+        smoothing = _SMOOTHING if module.training else 0.0
+        sums = {"answer": functional.cross_entropy(logits, batch.targets[keep], reduction="sum", label_smoothing=smoothing)}
         margin = self.margin(module, fused[first])
         if len(batch.consistency):
             a, b, polarity = batch.consistency.unbind(1)
