@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from vesalius.domain.exchange import Answer, Outcome, Question
 from vesalius.domain.study import Study
 from vesalius.metrics.text import read_outcome
+from vesalius.models import looking
 from vesalius.models.base import GREEDY, ModelCard, Sampling
 from vesalius.models.composition import Composition, Prompt
 from vesalius.models.engine import Ask, EncodedImage, Engine, Record
@@ -26,6 +28,8 @@ class Composed:
     Args:
         card: of the model. composition: with all weights in place. prompt: tokenizer and template. about: what `identity` reports of the weights.
     """
+
+    pads = True  # whether a picture is padded to a square, not stretched
 
     def __init__(self, card: ModelCard, composition: Composition, prompt: Prompt, about: Mapping[str, Any] | None = None) -> None:
         self.card = card
@@ -57,6 +61,24 @@ class Composed:
     def stream(self, encoded: EncodedImage, question: Question, sampling: Sampling = GREEDY) -> Iterator[str]:
         """The answer in pieces."""
         return self.engine.stream(encoded, question.text, sampling)
+
+    def saliency(self, study: Study, question: Question, answer: Answer, *, method: str = "occlusion") -> tuple[NDArray[np.float32], str]:
+        """Where an answer comes from.
+
+        Args:
+            method: "occlusion" or "gradient" (`looking.METHODS`).
+
+        Returns:
+            A map of the displayed image's shape in [0, 1], and the method's name.
+
+        Raises:
+            InvalidValue: no such method, or an image whose tokens form no grid.
+        """
+        look = looking.method(method)
+        with torch.no_grad():
+            memory = self.composition.see(self.pixels(study))
+        grid, name = look(looking.AnswerScore(self.composition, self.prompt, question.text, answer.text), memory)
+        return looking.to_image(grid, study.image.rows, study.image.cols, padded=self.pads), name
 
 
 def as_answer(record: Record) -> Answer:

@@ -8,6 +8,7 @@ from `models.weights`.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from vesalius.domain.exchange import Answer, Question
 from vesalius.domain.study import Study
@@ -29,7 +29,7 @@ from vesalius.models import weights as language_models
 from vesalius.models.cards import card
 from vesalius.models.composed import Composed
 from vesalius.models.composition import Composition, MLPProjector, Prompt, Template
-from vesalius.models.decoder import Causal, Tap, default_dtype
+from vesalius.models.decoder import default_dtype
 from vesalius.models.engine import EncodedImage
 from vesalius.models.precedents import Precedents
 from vesalius.models.readout import LateFusion
@@ -211,57 +211,9 @@ class Pocket(Composed):
         """Natural log-probability of each option as the whole answer; `pocket` speaks in lower case."""
         return super().score(encoded, question, [o.lower() for o in options])
 
-    @torch.inference_mode()
-    def saliency(self, study: Study, question: Question, answer: Answer, *, window: int = 3) -> tuple[NDArray[np.float32], str]:
-        """Where the answer comes from: how much less probable it becomes when a window of image tokens is hidden behind their mean.
-
-        Args:
-            window: side of the hidden square, in cells of the 9 x 9 grid.
-
-        Returns:
-            A map of the displayed image's shape in [0, 1], and the method's name.
-        """
-        image = study.image
-        memory = self.composition.see(self.pixels(study))
-        head, asked = (*self.prompt.before, *self.prompt.between), self.prompt.question(question.text)
-        ids = [*head, *asked]
-        said = list(self.prompt.answer(answer.text.lower())) or [self.prompt.stop[0]]
-        whole = torch.tensor([[*ids, *said[:-1]]], device=self._device)
-        positions = torch.arange(whole.shape[1], device=self._device)[None]
-        decoder = self.composition.decoder
-        tap = Tap(LISTENS)
-        hidden = decoder.states(decoder.embed(whole), positions, Causal(), tap=tap)[:, len(ids) - 1 :]
-        words = tap.states[:, len(head) : len(ids) - len(self.prompt.after)].mean(1)  # type: ignore[index]
-        side = round(memory.shape[1] ** 0.5)
-        masks = _windows(side, window).to(memory.device)  # [cells, N]
-        hidden_away = torch.where(masks[:, :, None], memory.mean(1, keepdim=True), memory)
-        every = torch.cat((memory, hidden_away))
-        targets = torch.tensor(said, device=self._device)
-        logprob = torch.stack([self._logprob(hidden, m[None], words, targets) for m in every])
-        drop = (logprob[0] - logprob[1:]).clamp(min=0)  # [cells]
-        grid = (masks.float().T @ drop) / masks.float().sum(0)
-        return _to_image(grid.view(side, side), image.rows, image.cols), f"occlusion of {window} x {window} of {side} x {side} image tokens"
-
-    def _logprob(self, hidden: Tensor, memory: Tensor, words: Tensor, targets: Tensor) -> Tensor:
-        logits = self.composition.read(hidden, memory, words)[0]
-        return torch.log_softmax(logits, -1).gather(1, targets[:, None]).sum()
-
-
-def _windows(side: int, window: int) -> Tensor:
-    """[side^2, side^2] True where the window around a cell hides another."""
-    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    at = torch.stack((y.flatten(), x.flatten()), 1)
-    return ((at[:, None] - at[None]).abs() <= window // 2).all(-1)
-
-
-def _to_image(grid: Tensor, rows: int, cols: int) -> NDArray[np.float32]:
-    """Stretch a grid over the padded square and cut the picture out of it."""
-    long = max(rows, cols)
-    square = functional.interpolate(grid[None, None], size=(long, long), mode="bicubic", align_corners=False)[0, 0].clamp(min=0)
-    top, left = (long - rows) // 2, (long - cols) // 2
-    inner = square[top : top + rows, left : left + cols].cpu().numpy().astype(np.float32)
-    peak = float(inner.max())
-    return inner / peak if peak > 0 else inner
+    def saliency(self, study: Study, question: Question, answer: Answer, *, method: str = "occlusion") -> tuple[NDArray[np.float32], str]:
+        """As `Composed`; `pocket` speaks in lower case."""
+        return super().saliency(study, question, dataclasses.replace(answer, text=answer.text.lower()), method=method)
 
 
 @functools.lru_cache(maxsize=1)

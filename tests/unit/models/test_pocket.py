@@ -7,7 +7,7 @@ from pydicom.data import get_testdata_file
 
 from vesalius import formats
 from vesalius.domain.exchange import Outcome, Question
-from vesalius.models import efficientnet, llama, pocket
+from vesalius.models import efficientnet, llama, looking, pocket
 from vesalius.models.base import GenerativeModel, Sampling
 
 
@@ -52,7 +52,7 @@ def test_shipped_weights_are_small_enough_to_ship():
 def test_a_map_of_a_wide_picture_is_cut_out_of_the_square():
     grid = torch.zeros(9, 9)
     grid[4, 0] = 1.0
-    drawn = pocket._to_image(grid, 50, 200)
+    drawn = looking.to_image(grid, 50, 200)
     assert drawn.shape == (50, 200)
     assert drawn.max() == 1.0
     assert np.unravel_index(drawn.argmax(), drawn.shape)[1] < 30
