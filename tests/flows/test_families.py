@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.checkpoints import llava_med
+from tests.checkpoints import chexagent, llava_med
 
-FOLDERS = {"llava-med-1.5-7b": llava_med.official}
+FOLDERS = {"llava-med-1.5-7b": llava_med.official, "chexagent-2-3b": chexagent.official}
 
 
 @pytest.fixture(scope="module", params=sorted(FOLDERS))

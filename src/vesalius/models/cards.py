@@ -13,7 +13,15 @@ from vesalius.models.base import GenerativeModel, ModelCard, Task
 from vesalius.registry import Table, unknown
 
 REMOTE = "remote"  # followed by the name of an endpoint instead of a folder
-MODELS = Table("model", {"pocket": "vesalius.models.pocket:load", "llava-med-1.5-7b": "vesalius.models.llava_med:load", REMOTE: "vesalius.models.remote:load"})
+MODELS = Table(
+    "model",
+    {
+        "pocket": "vesalius.models.pocket:load",
+        "llava-med-1.5-7b": "vesalius.models.llava_med:load",
+        "chexagent-2-3b": "vesalius.models.chexagent:load",
+        REMOTE: "vesalius.models.remote:load",
+    },
+)
 
 _POCKET = ModelCard(
     name="pocket",
@@ -54,7 +62,27 @@ _LLAVA_MED = ModelCard(
         "sees one picture, padded to a square of 336 x 336 pixels",
     ),
 )
-CARDS: Mapping[str, ModelCard] = {c.name: c for c in (_POCKET, _LLAVA_MED)}
+_CHEXAGENT = ModelCard(
+    name="chexagent-2-3b",
+    summary="CheXagent-2: SigLIP ViT-L/16 for chest films at 512 px, a projector per token and Phi-2; weights to be downloaded",
+    tasks=(Task.VQA, Task.REPORT, Task.FINDINGS, Task.GROUNDING),
+    licence="MIT (weights, as reported), CC BY-NC 4.0 (tower, as reported), CC BY-NC-ND 4.0 (code)",
+    modalities=("CR", "DX"),
+    body_parts=("CHEST",),
+    languages=("en",),
+    context=2048,
+    image_tokens=1024,
+    parameters=3_128_149_504,
+    source="huggingface.co/StanfordAIMI/CheXagent-2-3b",
+    revision="8f19b53a",
+    limits=(
+        "frontal and lateral chest radiographs only",
+        "one image takes half of its context: two images in one prompt do not fit",
+        "a picture is stretched to a square of 512 x 512 pixels",
+        "research only: the tower's licence is non-commercial",
+    ),
+)
+CARDS: Mapping[str, ModelCard] = {c.name: c for c in (_POCKET, _LLAVA_MED, _CHEXAGENT)}
 
 
 def check(name: str) -> None:

@@ -153,7 +153,7 @@ def load(device: str = "cpu", weights: Path | None = None, *, tower: Path | None
     kind = dtype or default_dtype(device)
     with torch.device("meta"):
         parameters = sum(p.numel() for p in llava.build(vision, language).parameters())
-    memory.require(NAME, parameters, str(kind).removeprefix("torch."), _room(device))
+    memory.require(NAME, parameters, str(kind).removeprefix("torch."), memory.room(device))
     tokenizer = read_tokenizer(weights)
     composition = llava.build(vision, language, layer=layer)
     found = llava.load_into(composition, weights, tower=tower)
@@ -162,8 +162,3 @@ def load(device: str = "cpu", weights: Path | None = None, *, tower: Path | None
     template = dataclasses.replace(TEMPLATE, unscored=tuple(sorted({*rows, *([] if image_row is None else [image_row])})))
     about = {"weights": checkpoint.fingerprint(weights), "layout": found.name, "tower": "stored" if tower is None else str(tower)}
     return LlavaMed(card(NAME), composition, llava.ChunkPrompt(tokenizer, template), about)
-
-
-def _room(device: str) -> int | None:
-    """Bytes free where the model is to live."""
-    return int(torch.cuda.mem_get_info(device)[0]) if torch.device(device).type == "cuda" else memory.available()

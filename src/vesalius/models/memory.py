@@ -36,21 +36,30 @@ def available() -> int | None:
         return None
 
 
-def require(name: str, parameters: int, dtype: str, room: int | None) -> None:
+def room(device: str) -> int | None:
+    """Bytes that are free where a model is to live."""
+    if not device.startswith("cuda"):
+        return available()
+    import torch
+
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+def require(name: str, parameters: int, dtype: str, free: int | None) -> None:
     """Refuse a model that does not fit, before memory is exhausted.
 
     Args:
-        name: of the model. room: bytes that there are; None lets everything pass.
+        name: of the model. free: bytes that there are; None lets everything pass.
 
     Raises:
         WeightsError: it does not fit; the remedy names dtypes that would, or says that none does.
     """
     need = needed(parameters, dtype)
-    if room is None or need <= room:
+    if free is None or need <= free:
         return
-    fit = [d for d in LOADED if needed(parameters, d) <= room]
+    fit = [d for d in LOADED if needed(parameters, d) <= free]
     remedy = f"load it with dtype={' or '.join(fit)}, which fits" if fit else "use a machine with more memory"
-    raise WeightsError(f"{name} takes {_size(need)} as {dtype} and {_size(room)} are free", remedy=remedy)
+    raise WeightsError(f"{name} takes {_size(need)} as {dtype} and {_size(free)} are free", remedy=remedy)
 
 
 def _size(count: float) -> str:
