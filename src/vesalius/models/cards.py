@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from vesalius.errors import ConfigError, WeightsError
+from vesalius.errors import ConfigError, UserError, WeightsError
 from vesalius.models.base import GenerativeModel, ModelCard, Task
 from vesalius.registry import Table, unknown
 
@@ -19,6 +19,7 @@ MODELS = Table(
         "pocket": "vesalius.models.pocket:load",
         "llava-med-1.5-7b": "vesalius.models.llava_med:load",
         "chexagent-2-3b": "vesalius.models.chexagent:load",
+        "biomedclip": "vesalius.models.biomedclip:load",
         REMOTE: "vesalius.models.remote:load",
     },
 )
@@ -82,7 +83,26 @@ _CHEXAGENT = ModelCard(
         "research only: the tower's licence is non-commercial",
     ),
 )
-CARDS: Mapping[str, ModelCard] = {c.name: c for c in (_POCKET, _LLAVA_MED, _CHEXAGENT)}
+_BIOMEDCLIP = ModelCard(
+    name="biomedclip",
+    summary="BiomedCLIP: ViT-B/16 at 224 px and PubMedBERT in one space, trained on 15 million figures and captions; weights to be downloaded",
+    tasks=(Task.EMBEDDING,),
+    licence="MIT",
+    modalities=("CR", "DX", "CT", "MR", "US", "SM"),
+    body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
+    languages=("en",),
+    context=256,
+    image_tokens=196,
+    parameters=195_902_721,
+    source="huggingface.co/microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
+    revision="9f341de2",
+    limits=(
+        "research only, by its authors' statement: any deployed use is out of scope",
+        "ranks options and compares vectors; it does not write, and probabilities are among the options given",
+        "sees the middle square of one picture at 224 x 224 pixels",
+    ),
+)
+CARDS: Mapping[str, ModelCard] = {c.name: c for c in (_POCKET, _LLAVA_MED, _CHEXAGENT, _BIOMEDCLIP)}
 
 
 def check(name: str) -> None:
@@ -90,9 +110,12 @@ def check(name: str) -> None:
 
     Raises:
         UnknownName: no model is called that. WeightsError: the folder of weights is absent. ConfigError: the endpoint is not described.
+        UserError: the model does not answer in words.
     """
     model, where = _parts(name)
     MODELS.target(model)
+    if model in CARDS and Task.VQA not in CARDS[model].tasks:
+        raise UserError(f"{model} compares images and texts, it does not answer in words", remedy=f"use vesalius.models.{model} from Python, or another model")
     if model == REMOTE:
         from vesalius.models.endpoint import named
 

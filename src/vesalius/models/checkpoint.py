@@ -11,7 +11,7 @@ import hashlib
 import json
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -90,10 +90,10 @@ def read_file(path: Path) -> dict[str, Tensor]:
     return {str(n).removeprefix("module."): t for n, t in held.items()}
 
 
-def fingerprint(folder: Path) -> str:
-    """A short name for what a folder holds: SHA-256 over names, sizes and first megabytes of its files of weights. Hashing them whole takes minutes."""
+def fingerprint(paths: Sequence[Path]) -> str:
+    """A short name for what files of weights hold: SHA-256 over their names, sizes and first megabytes. Hashing them whole takes minutes."""
     digest = hashlib.sha256()
-    for path in files(folder):
+    for path in paths:
         with path.open("rb") as stream:
             digest.update(f"{path.name} {path.stat().st_size} ".encode() + stream.read(1 << 20))
     return digest.hexdigest()[:16]

@@ -375,5 +375,5 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype
     composition.to(device=device, dtype=kind).eval()
     images = [number for number in map(tokenizer.token_to_id, (IMAGE_START, IMAGE_END, IMAGE_PAD)) if number is not None]
     unscored = tuple(sorted({*range(tokenizer.get_vocab_size(), language.vocabulary), *images}))
-    about = {"weights": checkpoint.fingerprint(weights), "layout": OFFICIAL.name}
+    about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": OFFICIAL.name}
     return CheXagent(card(NAME), composition, PicturePrompt(tokenizer, dataclasses.replace(TEMPLATE, unscored=unscored)), about)

@@ -160,5 +160,5 @@ def load(device: str = "cpu", weights: Path | None = None, *, tower: Path | None
     composition.to(device=device, dtype=kind).eval()
     rows = range(tokenizer.get_vocab_size(), language.vocabulary)
     template = dataclasses.replace(TEMPLATE, unscored=tuple(sorted({*rows, *([] if image_row is None else [image_row])})))
-    about = {"weights": checkpoint.fingerprint(weights), "layout": found.name, "tower": "stored" if tower is None else str(tower)}
+    about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": found.name, "tower": "stored" if tower is None else str(tower)}
     return LlavaMed(card(NAME), composition, llava.ChunkPrompt(tokenizer, template), about)
