@@ -6,6 +6,9 @@ Run by `make docs`; with `--check` it changes nothing and says whether anything 
 from __future__ import annotations
 
 import ast
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -52,8 +55,20 @@ def between(text: str, name: str, content: str) -> str:
 
 def generated() -> dict[Path, str]:
     """Every generated file and what it should hold."""
-    readme = ROOT / "README.md"
-    return {readme: between(readme.read_text(encoding="utf-8"), "tree", tree())}
+    readme, cli = ROOT / "README.md", ROOT / "docs" / "cli.md"
+    return {readme: between(readme.read_text(encoding="utf-8"), "tree", tree()), cli: helped(cli.read_text(encoding="utf-8"))}
+
+
+def helped(text: str) -> str:
+    """Text in which each block that begins with "Usage: vesalius ..." is that command's help, 80 columns wide."""
+
+    def say(block: re.Match[str]) -> str:
+        words = [w for w in block[1].split() if w.islower() and w.isalpha()]
+        command = [sys.executable, "-m", "vesalius", *words, "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "80"})
+        return f"```text\n{done.stdout.rstrip()}\n```"
+
+    return re.sub(r"```text\nUsage: vesalius([^\n]*)\n.*?\n```", say, text, flags=re.DOTALL)
 
 
 def main() -> int:

@@ -108,6 +108,28 @@ def show_model(name: str, as_json: bool) -> None:
         click.echo(_model_facts(card))
 
 
+@models.command("recommend", short_help="Which model for which task.")
+@click.argument("task")
+@_AS_JSON
+def recommend_models(task: str, as_json: bool) -> None:
+    """Models for TASK (chest-x-ray, report, grounding, general-vqa, pathology, retrieval, zero-shot, offline, hosted), a place to start measuring."""
+    from vesalius.models import memory
+    from vesalius.models.cards import CARDS
+    from vesalius.models.recommend import picks
+
+    room, rows, found = memory.available(), [], picks(task)
+    for pick in found:
+        card = CARDS.get(pick.model)
+        size = memory.needed(card.parameters, "bfloat16") if card else None
+        here = "-" if size is None or room is None else "yes" if size <= room else "no"
+        rows.append((pick.model, f"{size / 1e9:.1f} GB" if size else "-", here, card.licence if card else "-", pick.why))
+    if as_json:
+        keys = ("model", "memory_bfloat16", "fits_here", "licence", "why")
+        click.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
+    else:
+        click.echo(columns(("MODEL", "BFLOAT16", "FITS HERE", "LICENCE", "WHY"), rows))
+
+
 @models.command("convert", short_help="Write a checkpoint in another layout.")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
