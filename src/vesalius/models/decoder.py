@@ -62,6 +62,62 @@ class Decoder(Protocol):
         ...
 
 
+class Layered(nn.Module):
+    """What decoders in plain torch share: embeddings, a stack of layers called with rotary angles, a final norm, a vocabulary.
+
+    A subclass has `model` with `embed_tokens` and `layers`, `lm_head`, and says which norm is the final one and what the angles are.
+    """
+
+    model: Any
+    lm_head: Any
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """[...] token ids -> [..., width]."""
+        return cast(Tensor, self.model.embed_tokens(ids))
+
+    def states(self, embeds: Tensor, positions: Tensor, attention: Attention, keep: Tensor | None = None, tap: Tap | None = None) -> Tensor:
+        """[B, T, width] embeddings at `positions` [B, T] -> final-normed hidden states [B, T or len(keep), width].
+
+        With `keep` (indices into T, ascending) the last layer computes those positions only; an empty `keep` stores keys and values, no more.
+        """
+        return self._normed(self.layers_between(embeds, positions, attention, 0, len(self.model.layers), keep, tap))
+
+    def layers_between(
+        self, x: Tensor, positions: Tensor, attention: Attention, first: int, stop: int, keep: Tensor | None = None, tap: Tap | None = None
+    ) -> Tensor:
+        """Run layers `first` up to, not including, `stop` on [B, T, width]: what lies below a first adapter need be computed only once.
+
+        `keep` applies to the last layer of the model, as in `states`.
+        """
+        cos, sin = self._angles(positions, x.dtype)
+        for index in range(first, stop):
+            if tap is not None and tap.layer == index:
+                tap.states = x
+            x = self.model.layers[index](x, cos, sin, index, attention, keep if index == len(self.model.layers) - 1 else None)
+        return x
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[..., width] -> [..., vocabulary]."""
+        return cast(Tensor, self.lm_head(hidden))
+
+    def _normed(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _angles(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+
+def rotary_angles(positions: Tensor, dimensions: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of rotary positions, halves convention (Su et al. 2021, arXiv 2104.09864): [B, T] -> two of [B, 1, T, dimensions].
+
+    Computed in float32 whatever the dtype.
+    """
+    steps = torch.arange(0, dimensions, 2, device=positions.device, dtype=torch.float32)
+    angles = positions[:, None, :, None].float() / (theta ** (steps / dimensions))
+    both = torch.cat((angles, angles), dim=-1)
+    return both.cos().to(dtype), both.sin().to(dtype)
+
+
 class Causal:
     """Every position sees itself and what stands before it in its row: training, on right-padded batches.
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vesalius.errors import WeightsError
-from vesalius.models.decoder import Attention, Tap
+from vesalius.models.decoder import Attention, Layered, rotary_angles
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +155,7 @@ class _Body(nn.Module):
         self.norm = _Norm(shape.width, shape.eps)
 
 
-class Llama(nn.Module):
+class Llama(Layered):
     """A `Decoder`. Attribute names give the published parameter names, so checkpoints and adapters made elsewhere fit.
 
     Args:
@@ -182,41 +182,11 @@ class Llama(nn.Module):
             if isinstance(module, _Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def embed(self, ids: Tensor) -> Tensor:
-        """[...] token ids -> [..., width]."""
-        return cast(Tensor, self.model.embed_tokens(ids))
-
-    def states(self, embeds: Tensor, positions: Tensor, attention: Attention, keep: Tensor | None = None, tap: Tap | None = None) -> Tensor:
-        """[B, T, width] embeddings at `positions` [B, T] -> final-normed hidden states [B, T or len(keep), width].
-
-        With `keep` (indices into T, ascending) the last layer computes those positions only; an empty `keep` stores keys and values, no more.
-        """
-        return cast(Tensor, self.model.norm(self.layers_between(embeds, positions, attention, 0, len(self.model.layers), keep, tap)))
-
-    def layers_between(
-        self, x: Tensor, positions: Tensor, attention: Attention, first: int, stop: int, keep: Tensor | None = None, tap: Tap | None = None
-    ) -> Tensor:
-        """Run layers `first` up to, not including, `stop` on [B, T, width]: what lies below a first adapter need be computed only once.
-
-        `keep` applies to the last layer of the model, as in `states`.
-        """
-        cos, sin = self._angles(positions, x.dtype)
-        for index in range(first, stop):
-            if tap is not None and tap.layer == index:
-                tap.states = x
-            x = self.model.layers[index](x, cos, sin, index, attention, keep if index == len(self.model.layers) - 1 else None)
-        return x
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """[..., width] -> [..., vocabulary]."""
-        return cast(Tensor, self.lm_head(hidden))
+    def _normed(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.model.norm(x))
 
     def _angles(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """[B, T] -> cos, sin [B, 1, T, D], computed in float32."""
-        steps = torch.arange(0, self.head_dim, 2, device=positions.device, dtype=torch.float32)
-        angles = positions[:, None, :, None].float() / (self.shape.rope_theta ** (steps / self.head_dim))
-        both = torch.cat((angles, angles), dim=-1)
-        return both.cos().to(dtype), both.sin().to(dtype)
+        return rotary_angles(positions, self.head_dim, self.shape.rope_theta, dtype)
 
 
 def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> Llama:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vesalius.errors import WeightsError
-from vesalius.models.decoder import Attention, Tap
+from vesalius.models.decoder import Attention, Layered, rotary_angles
 
 _ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast")  # three names of the same function
 
@@ -130,7 +130,7 @@ class _Body(nn.Module):
         self.final_layernorm = nn.LayerNorm(shape.width, eps=shape.eps)
 
 
-class Phi(nn.Module):
+class Phi(Layered):
     """A `Decoder`. Make it on the meta device where a checkpoint is about to replace the weights: it costs nothing there.
 
     Args:
@@ -145,38 +145,8 @@ class Phi(nn.Module):
         self.model = _Body(shape)
         self.lm_head = nn.Linear(shape.width, shape.vocabulary)
 
-    def embed(self, ids: Tensor) -> Tensor:
-        """[...] token ids -> [..., width]."""
-        return cast(Tensor, self.model.embed_tokens(ids))
-
-    def states(self, embeds: Tensor, positions: Tensor, attention: Attention, keep: Tensor | None = None, tap: Tap | None = None) -> Tensor:
-        """[B, T, width] embeddings at `positions` [B, T] -> final-normed hidden states [B, T or len(keep), width].
-
-        With `keep` (indices into T, ascending) the last layer computes those positions only; an empty `keep` stores keys and values, no more.
-        """
-        return cast(Tensor, self.model.final_layernorm(self.layers_between(embeds, positions, attention, 0, len(self.model.layers), keep, tap)))
-
-    def layers_between(
-        self, x: Tensor, positions: Tensor, attention: Attention, first: int, stop: int, keep: Tensor | None = None, tap: Tap | None = None
-    ) -> Tensor:
-        """Run layers `first` up to, not including, `stop` on [B, T, width]: what lies below a first adapter need be computed only once.
-
-        `keep` applies to the last layer of the model, as in `states`.
-        """
-        cos, sin = self._angles(positions, x.dtype)
-        for index in range(first, stop):
-            if tap is not None and tap.layer == index:
-                tap.states = x
-            x = self.model.layers[index](x, cos, sin, index, attention, keep if index == len(self.model.layers) - 1 else None)
-        return x
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """[..., width] -> [..., vocabulary]."""
-        return cast(Tensor, self.lm_head(hidden))
+    def _normed(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.model.final_layernorm(x))
 
     def _angles(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """[B, T] -> cos, sin [B, 1, T, rotary], computed in float32."""
-        steps = torch.arange(0, self.shape.rotary, 2, device=positions.device, dtype=torch.float32)
-        angles = positions[:, None, :, None].float() / (self.shape.rope_theta ** (steps / self.shape.rotary))
-        both = torch.cat((angles, angles), dim=-1)
-        return both.cos().to(dtype), both.sin().to(dtype)
+        return rotary_angles(positions, self.shape.rotary, self.shape.rope_theta, dtype)
