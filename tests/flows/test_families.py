@@ -4,9 +4,13 @@ import json
 
 import pytest
 
-from tests.checkpoints import chexagent, llava_med
+from tests.checkpoints import chexagent, llava_med, llava_med_v1
 
-FOLDERS = {"llava-med-1.5-7b": llava_med.official, "chexagent-2-3b": chexagent.official}
+FOLDERS = {
+    "llava-med-1.5-7b": llava_med.official,
+    "llava-med-1.0-7b": llava_med_v1.official,
+    "chexagent-2-3b": chexagent.official,
+}
 
 
 @pytest.fixture(scope="module", params=sorted(FOLDERS))

@@ -18,6 +18,8 @@ MODELS = Table(
     {
         "pocket": "vesalius.models.pocket:load",
         "llava-med-1.5-7b": "vesalius.models.llava_med:load",
+        "llava-med-1.0-7b": "vesalius.models.llava_med_v1:load",
+        "llava-med-13b": "vesalius.models.llava_vicuna:load",
         "chexagent-2-3b": "vesalius.models.chexagent:load",
         "biomedclip": "vesalius.models.biomedclip:load",
         REMOTE: "vesalius.models.remote:load",
@@ -102,7 +104,46 @@ _BIOMEDCLIP = ModelCard(
         "sees the middle square of one picture at 224 x 224 pixels",
     ),
 )
-CARDS: Mapping[str, ModelCard] = {c.name: c for c in (_POCKET, _LLAVA_MED, _CHEXAGENT, _BIOMEDCLIP)}
+_LLAVA_MED_V1 = ModelCard(
+    name="llava-med-1.0-7b",
+    summary="LLaVA-Med v1.0: CLIP ViT-L/14 at 224 px, one linear map and LLaMA-7B, the image behind the question; weights to be downloaded and added up",
+    tasks=(Task.VQA,),
+    licence="MSR research licence (code and weights) and LLaMA's licence (weights), CC BY-NC 4.0 (data)",
+    modalities=("CR", "DX", "CT", "MR", "SM"),
+    body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
+    languages=("en",),
+    context=2048,
+    image_tokens=256,
+    parameters=7_045_818_368,
+    source="huggingface.co/microsoft/llava-med-7b-delta",
+    revision="b9a98a7",
+    limits=(
+        "research only: any deployed use is out of scope by its authors' statement",
+        "its image follows the question: nothing behind the first words is shared between questions, so many questions cost more than with other models",
+        "sees the middle square of one picture at 224 x 224 pixels",
+        "published figures on VQA-RAD, SLAKE and PathVQA are of versions fine-tuned on each data set",
+    ),
+)
+_LLAVA_MED_13B = ModelCard(
+    name="llava-med-13b",
+    summary="CLIP ViT-L/14 at 336 px, a two-layer MLP and Vicuna-13B, as the literature has it of LLaVA-Med: a declared configuration without weights",
+    tasks=(Task.VQA,),
+    licence="of whatever weights are loaded",
+    modalities=("CR", "DX", "CT", "MR", "SM"),
+    body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
+    languages=("en",),
+    context=2048,
+    image_tokens=576,
+    parameters=13_350_839_296,
+    source="arXiv 2310.03744 (architecture)",
+    revision="1",
+    limits=(
+        "no such weights of LLaVA-Med were ever released: a folder must be trained or had elsewhere",
+        "what it can do is what its weights were trained for; no figures exist",
+        "sees one picture, padded to a square of 336 x 336 pixels",
+    ),
+)
+CARDS: Mapping[str, ModelCard] = {c.name: c for c in (_POCKET, _LLAVA_MED, _LLAVA_MED_V1, _LLAVA_MED_13B, _CHEXAGENT, _BIOMEDCLIP)}
 
 
 def check(name: str) -> None:
