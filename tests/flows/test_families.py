@@ -4,12 +4,14 @@ import json
 
 import pytest
 
-from tests.checkpoints import chexagent, llava_med, llava_med_v1
+from tests.checkpoints import chexagent, llava_med, llava_med_v1, stock
 
 FOLDERS = {
     "llava-med-1.5-7b": llava_med.official,
     "llava-med-1.0-7b": llava_med_v1.official,
     "chexagent-2-3b": chexagent.official,
+    "medgemma-4b": stock.gemma,
+    "lingshu-7b": stock.qwen,
 }
 
 

@@ -22,6 +22,9 @@ MODELS = Table(
         "llava-med-13b": "vesalius.models.llava_vicuna:load",
         "chexagent-2-3b": "vesalius.models.chexagent:load",
         "biomedclip": "vesalius.models.biomedclip:load",
+        "medgemma-4b": "vesalius.models.stock:medgemma",
+        "lingshu-7b": "vesalius.models.stock:lingshu",
+        "medsiglip-448": "vesalius.models.siglip:load",
         REMOTE: "vesalius.models.remote:load",
     },
 )
@@ -143,7 +146,68 @@ _LLAVA_MED_13B = ModelCard(
         "sees one picture, padded to a square of 336 x 336 pixels",
     ),
 )
-CARDS: Mapping[str, ModelCard] = {c.name: c for c in (_POCKET, _LLAVA_MED, _LLAVA_MED_V1, _LLAVA_MED_13B, _CHEXAGENT, _BIOMEDCLIP)}
+_MEDGEMMA = ModelCard(
+    name="medgemma-4b",
+    summary="MedGemma 4B: SigLIP at 896 px and Gemma 3, trained on medical images and text; weights to be downloaded, gated",
+    tasks=(Task.VQA, Task.REPORT, Task.FINDINGS),
+    licence="Health AI Developer Foundations terms of use (gated)",
+    modalities=("CR", "DX", "CT", "MR", "SM", "OP", "XC"),
+    body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
+    languages=("en",),
+    context=131_072,
+    image_tokens=256,
+    parameters=4_300_079_472,
+    source="huggingface.co/google/medgemma-4b-it",
+    revision="unpinned",
+    limits=(
+        "a starting point for developers: its terms ask for validation before any clinical use",
+        "sees one picture, stretched to a square of 896 x 896 pixels, as 256 tokens; pan and scan is off",
+        "cannot compare studies here: one picture in one turn",
+        "yes/no accuracy on VQA-RAD is 69.1 by its authors' own report",
+    ),
+)
+_LINGSHU = ModelCard(
+    name="lingshu-7b",
+    summary="Lingshu-7B: Qwen2.5-VL trained in four stages on 5.05 million medical samples; weights to be downloaded",
+    tasks=(Task.VQA, Task.REPORT, Task.FINDINGS),
+    licence="MIT (weights, as reported)",
+    modalities=("CR", "DX", "CT", "MR", "US", "SM", "OP", "XC", "ES", "PT"),
+    body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
+    languages=("en",),
+    context=128_000,
+    image_tokens=16_384,
+    parameters=8_292_166_656,
+    source="huggingface.co/lingshu-medical-mllm/Lingshu-7B",
+    revision="unpinned",
+    limits=(
+        "research only until it has been validated where it is to be used",
+        "tokens of a picture grow with its size: a film of 3,000 x 2,500 pixels takes about 9,500",
+        "published figures depend on prompts and judges of their own",
+        "greedy answers here do not apply a repetition penalty",
+    ),
+)
+_MEDSIGLIP = ModelCard(
+    name="medsiglip-448",
+    summary="MedSigLIP: SigLIP's two towers of 400M at 448 px, trained on medical images and texts; weights to be downloaded, gated",
+    tasks=(Task.EMBEDDING,),
+    licence="Health AI Developer Foundations terms of use (gated)",
+    modalities=("CR", "DX", "CT", "MR", "SM", "OP", "XC"),
+    body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
+    languages=("en",),
+    context=64,
+    image_tokens=1024,
+    parameters=878_300_338,
+    source="huggingface.co/google/medsiglip-448",
+    revision="unpinned",
+    limits=(
+        "compares images and texts; it does not write",
+        "softmax probabilities are among the options given; sigmoid ones stand alone and are not calibrated",
+        "texts are lower-cased, lose their punctuation and are cut at 64 tokens",
+        "a picture is stretched to a square of 448 x 448 pixels",
+    ),
+)
+_ALL = (_POCKET, _LLAVA_MED, _LLAVA_MED_V1, _LLAVA_MED_13B, _CHEXAGENT, _MEDGEMMA, _LINGSHU, _BIOMEDCLIP, _MEDSIGLIP)
+CARDS: Mapping[str, ModelCard] = {c.name: c for c in _ALL}
 
 
 def check(name: str) -> None:
@@ -156,7 +220,10 @@ def check(name: str) -> None:
     model, where = _parts(name)
     MODELS.target(model)
     if model in CARDS and Task.VQA not in CARDS[model].tasks:
-        raise UserError(f"{model} compares images and texts, it does not answer in words", remedy=f"use vesalius.models.{model} from Python, or another model")
+        raise UserError(
+            f"{model} compares images and texts, it does not answer in words",
+            remedy=f"use {MODELS.target(model).partition(':')[0]} from Python, or another model",
+        )
     if model == REMOTE:
         from vesalius.models.endpoint import named
 

@@ -27,21 +27,22 @@ def pieces(data: bytes) -> tuple[list[Piece], bool]:
     """
     found: list[Piece] = []
     prefix, kind = True, 1
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1 and isinstance(value, bytes):
-            found.append(_piece(value))
+            found.append(piece_of(value))
         elif number == 2 and isinstance(value, bytes):  # trainer_spec
-            kind = next((int(v) for n, v in _fields(value) if n == 3 and isinstance(v, int)), 1)
+            kind = next((int(v) for n, v in fields(value) if n == 3 and isinstance(v, int)), 1)
         elif number == 3 and isinstance(value, bytes):  # normalizer_spec
-            prefix = bool(next((v for n, v in _fields(value) if n == 3), 1))
+            prefix = bool(next((v for n, v in fields(value) if n == 3), 1))
     if not found or kind != _BPE:
         raise ValueError("not a byte-pair SentencePiece model")
     return found, prefix
 
 
-def _piece(data: bytes) -> Piece:
+def piece_of(data: bytes) -> Piece:
+    """One piece of a SentencePiece model."""
     text, score, kind = "", 0.0, _NORMAL
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == 1 and isinstance(value, bytes):
             text = value.decode("utf-8")
         elif number == 2 and isinstance(value, bytes):
@@ -51,7 +52,7 @@ def _piece(data: bytes) -> Piece:
     return text, score, kind
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Fields of a protocol buffer: numbers as int, everything else as bytes."""
     at = 0
     while at < len(data):
