@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from tests.checkpoints import chexagent, llava_med, llava_med_v1, stock
+from tests.checkpoints import chexagent, llava_med, llava_med_v1, med_flamingo, stock
 
 FOLDERS = {
     "llava-med-1.5-7b": llava_med.official,
     "llava-med-1.0-7b": llava_med_v1.official,
     "chexagent-2-3b": chexagent.official,
+    "med-flamingo-9b": med_flamingo.official,
     "medgemma-4b": stock.gemma,
     "lingshu-7b": stock.qwen,
 }

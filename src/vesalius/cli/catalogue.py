@@ -112,7 +112,7 @@ def show_model(name: str, as_json: bool) -> None:
 @click.argument("task")
 @_AS_JSON
 def recommend_models(task: str, as_json: bool) -> None:
-    """Models for TASK (chest-x-ray, report, grounding, general-vqa, pathology, retrieval, zero-shot, offline, hosted), a place to start measuring."""
+    """Models for TASK (chest-x-ray, report, grounding, general-vqa, few-shot, pathology, retrieval, zero-shot, offline, hosted), a place to start measuring."""
     from vesalius.models import memory
     from vesalius.models.cards import CARDS
     from vesalius.models.recommend import picks

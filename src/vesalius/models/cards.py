@@ -21,6 +21,7 @@ MODELS = Table(
         "llava-med-1.0-7b": "vesalius.models.llava_med_v1:load",
         "llava-med-13b": "vesalius.models.llava_vicuna:load",
         "chexagent-2-3b": "vesalius.models.chexagent:load",
+        "med-flamingo-9b": "vesalius.models.med_flamingo:load",
         "biomedclip": "vesalius.models.biomedclip:load",
         "medgemma-4b": "vesalius.models.stock:medgemma",
         "lingshu-7b": "vesalius.models.stock:lingshu",
@@ -206,7 +207,28 @@ _MEDSIGLIP = ModelCard(
         "a picture is stretched to a square of 448 x 448 pixels",
     ),
 )
-_ALL = (_POCKET, _LLAVA_MED, _LLAVA_MED_V1, _LLAVA_MED_13B, _CHEXAGENT, _MEDGEMMA, _LINGSHU, _BIOMEDCLIP, _MEDSIGLIP)
+_MED_FLAMINGO = ModelCard(
+    name="med-flamingo-9b",
+    summary="Med-Flamingo: CLIP ViT-L/14, a resampler to 64 latents, LLaMA-7B with gated cross-attention, for examples in the prompt; weights to be had",
+    tasks=(Task.VQA,),
+    licence="none stated (code has no licence file); LLaMA-1's non-commercial licence applies to the language model",
+    modalities=("CR", "DX", "CT", "MR", "SM"),
+    body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
+    languages=("en",),
+    context=2048,
+    image_tokens=1,
+    parameters=8_220_452_880,
+    source="huggingface.co/med-flamingo/med-flamingo",
+    revision="code b3c1e64",
+    limits=(
+        "research only: LLaMA-1's licence is non-commercial and the authors' code states none",
+        "by the published code a question sees its image through one token only",
+        "needs LLaMA-7B (version 1) and CLIP ViT-L/14 beside its own file",
+        "seldom ends an answer itself: the row of its end token was never trained",
+        "sees the middle square of one picture at 224 x 224 pixels",
+    ),
+)
+_ALL = (_POCKET, _LLAVA_MED, _LLAVA_MED_V1, _LLAVA_MED_13B, _CHEXAGENT, _MED_FLAMINGO, _MEDGEMMA, _LINGSHU, _BIOMEDCLIP, _MEDSIGLIP)
 CARDS: Mapping[str, ModelCard] = {c.name: c for c in _ALL}
 
 

@@ -47,6 +47,7 @@ TASKS: Mapping[str, tuple[Pick, ...]] = MappingProxyType(
             Pick("biomedclip", "ranks given options and finds similar images; does not write"),
             Pick("visual-med-alpaca-7b", "often recommended for pathology, but no pathology expert of it was ever released"),
         ),
+        "few-shot": (Pick("med-flamingo-9b", "examples with images go before the question; made for it, and for research only"),),
         "retrieval": (Pick("biomedclip", "images and texts in one space, 15 million pairs of figures and captions; exact index in `models/retrieval.py`"),),
         "zero-shot": (Pick("biomedclip", "ranks options that are given in words"),),
         "offline": (_POCKET,),
