@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from tests.checkpoints import chexagent, llava_med, llava_med_v1, med_flamingo, stock
+from tests.checkpoints import chexagent, llava_med, llava_med_v1, med_alpaca, med_flamingo, stock
+
+
+def _alpaca(folder):
+    made = med_alpaca.official(folder)
+    med_alpaca.med_git(made / "med-git")
+    return made
+
 
 FOLDERS = {
     "llava-med-1.5-7b": llava_med.official,
@@ -12,6 +19,7 @@ FOLDERS = {
     "chexagent-2-3b": chexagent.official,
     "med-flamingo-9b": med_flamingo.official,
     "medgemma-4b": stock.gemma,
+    "visual-med-alpaca-7b": _alpaca,
     "lingshu-7b": stock.qwen,
 }
 
@@ -28,7 +36,7 @@ def test_a_family_is_questioned_like_any_model(vesalius, dicom, family, tmp_path
     reading = said.json
     assert reading["model"]["name"] == name
     assert reading["decision"] == "referred"
-    assert {"uncertainty", "flip_rate"} <= {c["name"] for c in reading["concerns"]}
+    assert {"uncertainty", "flip_rate", "hallucination_risk"} & {c["name"] for c in reading["concerns"]}
     assert (tmp_path / "out" / "evidence.png").stat().st_size > 10_000
     assert json.loads((tmp_path / "out" / "reading.json").read_text())["answer"] == reading["answer"]
 

@@ -22,6 +22,8 @@ MODELS = Table(
         "llava-med-13b": "vesalius.models.llava_vicuna:load",
         "chexagent-2-3b": "vesalius.models.chexagent:load",
         "med-flamingo-9b": "vesalius.models.med_flamingo:load",
+        "visual-med-alpaca-pocket": "vesalius.models.med_alpaca:load",
+        "visual-med-alpaca-7b": "vesalius.models.med_alpaca:load_7b",
         "biomedclip": "vesalius.models.biomedclip:load",
         "medgemma-4b": "vesalius.models.stock:medgemma",
         "lingshu-7b": "vesalius.models.stock:lingshu",
@@ -228,7 +230,60 @@ _MED_FLAMINGO = ModelCard(
         "sees the middle square of one picture at 224 x 224 pixels",
     ),
 )
-_ALL = (_POCKET, _LLAVA_MED, _LLAVA_MED_V1, _LLAVA_MED_13B, _CHEXAGENT, _MED_FLAMINGO, _MEDGEMMA, _LINGSHU, _BIOMEDCLIP, _MEDSIGLIP)
+_MED_ALPACA_POCKET = ModelCard(
+    name="visual-med-alpaca-pocket",
+    summary="a router of image types, experts that turn an image into text, and SmolLM2-135M-Instruct told what they say; offline",
+    tasks=(Task.VQA,),
+    licence="Apache-2.0",
+    modalities=("CR", "DX", "CT", "MR"),
+    body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
+    languages=("en",),
+    context=8192,
+    image_tokens=0,
+    parameters=287_044_489,
+    source="python -m vesalius.train.router",
+    revision="1",
+    limits=(
+        "the language model sees no pixel: what the expert does not say is lost",
+        "ultrasound, histopathology and photographs have no expert: such questions are not answered",
+        "stained tissue, plots and most photographs and ultrasound that the router learned are drawn, and one real ultrasound examination was mostly missed",
+        "of an ECG strip it measures the rate, nothing else",
+    ),
+)
+_MED_ALPACA = ModelCard(
+    name="visual-med-alpaca-7b",
+    summary="Visual Med-Alpaca: LLaMA-7B with a LoRA adapter, told what Med-GIT and DePlot say; weights to be supplied",
+    tasks=(Task.VQA,),
+    licence="Apache-2.0 (code); LLaMA's licence and the terms of the answers it learnt from make it non-commercial",
+    modalities=("CR", "DX", "CT", "MR"),
+    body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
+    languages=("en",),
+    context=2048,
+    image_tokens=0,
+    parameters=6_738_415_616,
+    source="github.com/cambridgeltl/visual-med-alpaca",
+    revision="2d49088",
+    limits=(
+        "research only",
+        "its authors published no weights and no router: the router is ours",
+        "no quantitative evaluation was published",
+        "the number of parameters is the language model's; the experts come on top",
+    ),
+)
+_ALL = (
+    _POCKET,
+    _LLAVA_MED,
+    _LLAVA_MED_V1,
+    _LLAVA_MED_13B,
+    _CHEXAGENT,
+    _MED_FLAMINGO,
+    _MED_ALPACA_POCKET,
+    _MED_ALPACA,
+    _MEDGEMMA,
+    _LINGSHU,
+    _BIOMEDCLIP,
+    _MEDSIGLIP,
+)
 CARDS: Mapping[str, ModelCard] = {c.name: c for c in _ALL}
 
 

@@ -18,7 +18,7 @@ class Pick:
     """A model for a task.
 
     Args:
-        model: a name that `vesalius models` lists, or one that is known from the literature alone. why: in a sentence; what was measured here says so.
+        model: a name that `vesalius models` lists. why: in a sentence; what was measured here says so.
     """
 
     model: str

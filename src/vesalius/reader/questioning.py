@@ -264,7 +264,7 @@ class Reader:
             rewordings=heard.rewordings,
             controls=heard.controls,
             samples=heard.samples,
-            model=self._model_identity(),
+            model={**self._model_identity(), **self._told(plan.case.encoded)},
             policy=self._policy_identity,
             timing={step: round(value, 4) for step, value in timing.items()},
         )
@@ -297,6 +297,11 @@ class Reader:
             ),
             out_of_scope=max((measure.out_of_scope(facts, scope) for scope in self._scopes), key=lambda s: s.value or 0.0),
         )
+
+    def _told(self, encoded: Any) -> dict[str, Any]:  # noqa: ANN401 - each family has its own
+        """What a model that reads an image in words before it answers says of that: `read`; nothing for others."""
+        explain = getattr(self.model, "explain", None)
+        return {"read": explain(encoded)} if explain is not None else {}
 
     def _model_identity(self) -> dict[str, Any]:
         card = self.model.card
