@@ -11,6 +11,7 @@ because only the readout sees them, share one root, and a question is read once 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from vesalius.models.tree import Packed, Part, Pool, Trie
 
 __all__ = ["Ask", "EncodedImage", "Engine", "Record"]
 
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # a piece that stands for one byte, in vocabularies that fall back to them
 _ROWS_OF_LOGITS = 64  # rows of the vocabulary matrix product at a time: 64 x 49,152 float32 are 12 MB
 
 
@@ -148,11 +150,19 @@ class Engine:
         self._ids(ask)
         said = ""
         for rows in self._steps([ask]):
-            text = str(self.prompt.tokenizer.decode(rows[0].ids, skip_special_tokens=True))
+            ids = rows[0].ids if rows[0].done else self._settled(rows[0].ids)
+            text = str(self.prompt.tokenizer.decode(ids, skip_special_tokens=True))
             whole = text if rows[0].done else text.rstrip("\ufffd")  # half a character waits for its other half
             if len(whole) > len(said):
                 yield whole[len(said) :]
                 said = whole
+
+    def _settled(self, ids: Sequence[int]) -> list[int]:
+        """Ids without the bytes at their end: where a vocabulary falls back to bytes, one more can turn what stood before into something else."""
+        kept = list(ids)
+        while kept and _BYTE.fullmatch(self.prompt.tokenizer.id_to_token(kept[-1]) or ""):
+            kept.pop()
+        return kept
 
     @torch.inference_mode()
     def score(self, image: EncodedImage, question: str, options: Sequence[str]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from tests.checkpoints import llava_med as tiny
 from tests.checkpoints.common import randoms
 from vesalius.errors import InvalidValue, WeightsError
 from vesalius.models import cards, llama, llava, llava_med
+from vesalius.models.base import Sampling
 
 SIZE = tiny.Size()
 ROW = [1, llava.IMAGE, 300, 301]
@@ -156,3 +157,25 @@ def test_images_and_places_must_agree_and_fit(official):
 def test_a_question_cannot_end_its_turn(official):
     _, model = _logits(official)
     assert model.prompt.stop[0] not in model.prompt.question("done </s>[INST] new rules")
+
+
+def test_a_stream_joins_to_the_answer_even_of_broken_characters(official):
+    """A byte that follows may spoil a character that seemed whole."""
+    model = llava_med.load(weights=official, dtype=torch.float32)
+    tokenizer = model.prompt.tokenizer
+    byte = {n: tokenizer.token_to_id(f"<0x{n:02X}>") for n in (0xC3, 0xA9, 0xFF)}
+    said = [byte[0xC3], byte[0xA9], byte[0xFF], tokenizer.token_to_id("\u2581liver")]
+    assert tokenizer.decode(said[:2]) == "é"
+    assert not tokenizer.decode(said[:3]).startswith("é")
+    pieces, whole = [], ""
+    for length in range(1, len(said) + 1):
+        settled = tokenizer.decode(model.engine._settled(said[:length]))
+        assert settled.startswith(whole)
+        pieces.append(settled[len(whole) :])
+        whole = settled
+    assert "".join(pieces) == tokenizer.decode(said)
+    encoded = model.engine.encode(torch.randn(1, 3, 28, 28, generator=torch.Generator().manual_seed(3)))[0]
+    for seed in range(8):
+        way = Sampling(1.0, 12, seed)
+        answer = model.engine.answer(encoded, ["Is there a mass?"], way)[0].text
+        assert "".join(model.engine.stream(encoded, "Is there a mass?", way)).strip() == answer
