@@ -55,17 +55,18 @@ def list_models(as_json: bool) -> None:
         click.echo(json.dumps({name: card_json(CARDS[name]) if name in CARDS else {"target": MODELS.target(name)} for name in MODELS}, indent=2))
         return
     rows = [_model_row(name, CARDS.get(name), MODELS.target(name)) for name in sorted(MODELS)]
-    click.echo(columns(("NAME", "TASKS", "SIZE", "LICENCE", "MODALITIES", "WHAT IT IS"), rows))
+    click.echo(columns(("NAME", "TASKS", "SIZE", "WEIGHTS", "LICENCE", "MODALITIES", "WHAT IT IS"), rows))
 
 
 def _model_row(name: str, card: ModelCard | None, target: str) -> tuple[str, ...]:
     from vesalius.models.cards import REMOTE
 
     if name == REMOTE:
-        return f"{name}:NAME", "vqa", "-", "the provider's", "-", "any OpenAI-compatible endpoint that your endpoints.toml names; de-identified studies only"
+        what = "any OpenAI-compatible endpoint that your endpoints.toml names; de-identified studies only"
+        return f"{name}:NAME", "vqa", "-", "elsewhere", "the provider's", "-", what
     if card is None:  # another package's: its card comes with the model
-        return name, "-", "-", "-", "-", f"from another package ({target})"
-    return name, " ".join(card.tasks), _count(card.parameters), card.licence, " ".join(card.modalities), card.summary
+        return name, "-", "-", "-", "-", "-", f"from another package ({target})"
+    return name, " ".join(card.tasks), _count(card.parameters), card.weights, card.licence, " ".join(card.modalities), card.summary
 
 
 def _memory(parameters: int) -> str:
@@ -147,6 +148,7 @@ def _model_facts(card: ModelCard) -> str:
             ("name", card.name),
             ("what it is", card.summary),
             ("tasks", " ".join(card.tasks)),
+            ("weights", card.weights),
             ("licence", card.licence),
             ("parameters", f"{card.parameters:,}"),
             ("memory", _memory(card.parameters)),

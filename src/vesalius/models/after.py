@@ -200,7 +200,7 @@ class AfterEngine(Engine):
         self._ids(ask)
         said = ""
         for rows in self._steps([ask]):
-            text = self.prompt.said(rows[0].ids)
+            text = self.prompt.said(rows[0].ids if rows[0].done else self._settled(rows[0].ids))
             ended = self.prompt.ended(text)
             whole = ended if ended is not None else text if rows[0].done else self.prompt.held(text.rstrip("\ufffd"))
             if len(whole) > len(said):

@@ -40,6 +40,7 @@ class ModelCard:
         context: tokens the language model can hold. image_tokens: tokens an image takes.
         parameters: number of parameters.
         limits: sentences that say what it cannot do.
+        weights: how they are had, in two or three words.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ModelCard:
     source: str
     revision: str
     limits: tuple[str, ...] = ()
+    weights: str = "to be downloaded"
 
 
 @dataclasses.dataclass(frozen=True)

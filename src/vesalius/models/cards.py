@@ -34,6 +34,7 @@ MODELS = Table(
 
 _POCKET = ModelCard(
     name="pocket",
+    weights="ship with it",
     summary="EfficientNet-Lite0, MLP projectors and SmolLM2-135M-Instruct: small, offline on two CPU cores, trained by a staged curriculum",
     tasks=(Task.VQA, Task.FINDINGS),
     licence="Apache-2.0",
@@ -112,6 +113,7 @@ _BIOMEDCLIP = ModelCard(
 )
 _LLAVA_MED_V1 = ModelCard(
     name="llava-med-1.0-7b",
+    weights="to be added up",
     summary="LLaVA-Med v1.0: CLIP ViT-L/14 at 224 px, one linear map and LLaMA-7B, the image behind the question; weights to be downloaded and added up",
     tasks=(Task.VQA,),
     licence="MSR research licence (code and weights) and LLaMA's licence (weights), CC BY-NC 4.0 (data)",
@@ -132,6 +134,7 @@ _LLAVA_MED_V1 = ModelCard(
 )
 _LLAVA_MED_13B = ModelCard(
     name="llava-med-13b",
+    weights="none exist",
     summary="CLIP ViT-L/14 at 336 px, a two-layer MLP and Vicuna-13B, as the literature has it of LLaVA-Med: a declared configuration without weights",
     tasks=(Task.VQA,),
     licence="of whatever weights are loaded",
@@ -211,6 +214,7 @@ _MEDSIGLIP = ModelCard(
 )
 _MED_FLAMINGO = ModelCard(
     name="med-flamingo-9b",
+    weights="to be put together",
     summary="Med-Flamingo: CLIP ViT-L/14, a resampler to 64 latents, LLaMA-7B with gated cross-attention, for examples in the prompt; weights to be had",
     tasks=(Task.VQA,),
     licence="none stated (code has no licence file); LLaMA-1's non-commercial licence applies to the language model",
@@ -232,6 +236,7 @@ _MED_FLAMINGO = ModelCard(
 )
 _MED_ALPACA_POCKET = ModelCard(
     name="visual-med-alpaca-pocket",
+    weights="ship with it",
     summary="a router of image types, experts that turn an image into text, and SmolLM2-135M-Instruct told what they say; offline",
     tasks=(Task.VQA,),
     licence="Apache-2.0",
@@ -252,6 +257,7 @@ _MED_ALPACA_POCKET = ModelCard(
 )
 _MED_ALPACA = ModelCard(
     name="visual-med-alpaca-7b",
+    weights="to be supplied",
     summary="Visual Med-Alpaca: LLaMA-7B with a LoRA adapter, told what Med-GIT and DePlot say; weights to be supplied",
     tasks=(Task.VQA,),
     licence="Apache-2.0 (code); LLaMA's licence and the terms of the answers it learnt from make it non-commercial",
