@@ -171,5 +171,8 @@ def test_a_file_that_is_wrong_is_told(tmp_path, monkeypatch, text, says):
     monkeypatch.setenv("VESALIUS_ENDPOINTS", str(file))
     with pytest.raises(ConfigError, match=says):
         cards.check("remote:a")
+    monkeypatch.setenv("VESALIUS_ENDPOINTS", str(tmp_path / "absent.toml"))
+    with pytest.raises(ConfigError, match=r"there is no .*absent\.toml: describe it there"):
+        cards.check("remote:a")
     with pytest.raises(ConfigError, match="write remote:NAME"):
         cards.check("remote")

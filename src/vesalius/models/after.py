@@ -27,7 +27,7 @@ from vesalius.models.composition import Composition, Prompt, Template
 from vesalius.models.decoder import Causal
 from vesalius.models.engine import Ask, EncodedImage, Engine, _Row, _States
 from vesalius.models.llava import IMAGE
-from vesalius.models.tree import Packed, Part, Trie
+from vesalius.models.tree import Packed, Part
 
 _BUDGET = 2048  # an ask takes its image's tokens too
 _BATCH = 16  # memories in one pass of a language model
@@ -207,36 +207,9 @@ class AfterEngine(Engine):
                 yield whole[len(said) :]
                 said = whole
 
-    @torch.inference_mode()
-    def score(self, image: EncodedImage, question: str, options: Sequence[str]) -> NDArray[np.float64]:
-        """Natural log-probability of each option as the whole answer: its tokens, and the first token of what ends it.
-
-        Returns:
-            [options] float64.
-
-        Raises:
-            InvalidValue: an empty option, or question and option too long for the context.
-        """
-        ask = Ask(image, question, Sampling(max_new_tokens=1))
-        asked = self._ids(ask)
-        paths = [self.prompt.answer(option) for option in options]
-        if any(not path for path in paths):
-            raise InvalidValue("an option must have text", remedy="leave the empty option out")
-        if not paths:
-            return np.zeros(0)
-        self._fits(image, len(asked) + max(map(len, paths)) + 1)
-        trie = Trie()
-        nodes = [[trie.add((*asked, *path[:length])) for length in range(len(path) + 1)] for path in paths]
-        keep = dict.fromkeys(sorted({node for line in nodes for node in line}), 0)
-        states, _ = self._prefill([(trie, keep, self._below(image, len(trie)))])
-        logprobs = self._speak(states, [(image.memory, list(range(len(keep))))])
-        row = {node: i for i, node in enumerate(keep)}
-        ends = list(self.prompt.ends)
-        totals = []
-        for path, line in zip(paths, nodes, strict=True):
-            total = sum(float(logprobs[row[node], token]) for node, token in zip(line, path, strict=False))
-            totals.append(total + (float(logprobs[row[line[-1]], ends].logsumexp(0)) if ends else 0.0))
-        return np.array(totals, dtype=np.float64)
+    @property
+    def _ends(self) -> Sequence[int]:
+        return self.prompt.ends
 
     def _start(self, asks: Sequence[Ask]) -> tuple[list[_Row], _States, list[Part]]:
         rows, states, parts = super()._start(asks)

@@ -13,6 +13,7 @@ import pickle
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,21 @@ from vesalius.errors import WeightsError
 _INDEXED = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _SINGLE = ("model.safetensors", "pytorch_model.bin", "model.pt")
 _REMEDY = "fetch the checkpoint again: it must be whole and as it was published"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A table from a checkpoint's JSON file.
+
+    Raises:
+        WeightsError: the file cannot be read, or holds something else.
+    """
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path.parent}: {path.name} cannot be read", remedy="give the folder of a published checkpoint") from error
+    if not isinstance(held, dict):
+        raise WeightsError(f"{path.parent}: {path.name} is not a table", remedy=_REMEDY)
+    return held
 
 
 def files(folder: Path) -> list[Path]:

@@ -229,7 +229,7 @@ def read_config(folder: Path) -> tuple[VisionShape, phi.Shape]:
     Raises:
         WeightsError: the configuration is absent, of another model, or names an unknown tower.
     """
-    config = _json(folder / "config.json")
+    config = checkpoint.read_json(folder / "config.json")
     kinds, visual = config.get("architectures"), config.get("visual")
     if kinds != ["CheXagentForCausalLM"] or not isinstance(visual, Mapping):
         raise WeightsError(f"{folder}: is a checkpoint of {kinds!r}, not of CheXagent-2", remedy="name the model that the checkpoint is of")
@@ -240,23 +240,13 @@ def read_config(folder: Path) -> tuple[VisionShape, phi.Shape]:
     return vision, language
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path.parent}: {path.name} cannot be read", remedy="give the folder of a published checkpoint") from error
-    if not isinstance(held, dict):
-        raise WeightsError(f"{path.parent}: {path.name} is not a table", remedy="fetch the checkpoint again")
-    return held
-
-
 def _tower(folder: Path, name: str) -> VisionShape:
     if name in TOWERS:
         return TOWERS[name]
     path = folder / name / "config.json"
     if not path.exists():
         raise WeightsError(f"{folder}: names the image tower {name!r}, which is not known", remedy=f"known: {', '.join(TOWERS)}")
-    config = _json(path)
+    config = checkpoint.read_json(path)
     config = config.get("vision_config", config)
     activation = config.get("hidden_act", "gelu_pytorch_tanh")
     if activation not in ACTIVATIONS:
@@ -288,7 +278,7 @@ def read_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - the library is not ty
 
     try:
         if (folder / "tokenizer.json").exists():
-            held = _json(folder / "tokenizer.json")
+            held = checkpoint.read_json(folder / "tokenizer.json")
             for token in held["added_tokens"]:
                 token["special"] = token["special"] and token["content"] not in GROUNDING
             return Tokenizer.from_str(json.dumps(held))
@@ -305,7 +295,7 @@ def _byte_pairs(folder: Path) -> Any:  # noqa: ANN401 - the library is not typed
 
     lines = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")[1:]  # the first line is a version
     merges = [(first, second) for first, _, second in (line.partition(" ") for line in lines if line)]
-    tokenizer = Tokenizer(models.BPE(vocab=_json(folder / "vocab.json"), merges=merges))
+    tokenizer = Tokenizer(models.BPE(vocab=checkpoint.read_json(folder / "vocab.json"), merges=merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
@@ -336,11 +326,11 @@ def _add(tokenizer: Any, content: str) -> None:  # noqa: ANN401
 def _stored(folder: Path) -> list[tuple[int, str]]:
     """(id, token) that the checkpoint lists as added."""
     if (folder / "tokenizer_config.json").exists():
-        listed = _json(folder / "tokenizer_config.json").get("added_tokens_decoder")
+        listed = checkpoint.read_json(folder / "tokenizer_config.json").get("added_tokens_decoder")
         if listed:
             return [(int(number), str(token["content"])) for number, token in listed.items()]
     if (folder / "added_tokens.json").exists():
-        return [(int(number), token) for token, number in _json(folder / "added_tokens.json").items()]
+        return [(int(number), token) for token, number in checkpoint.read_json(folder / "added_tokens.json").items()]
     return []
 
 

@@ -91,6 +91,8 @@ def named(name: str, path: Path | None = None) -> Endpoint:
         ConfigError: no such file or endpoint, or one that is not written right.
     """
     place = path or Path(os.environ.get(FILE_VARIABLE, "~/.config/vesalius/endpoints.toml")).expanduser()
+    if not place.exists():
+        raise ConfigError(f"no endpoint {name!r} is known: there is no {place}", remedy=f"describe it there, in a table [endpoints.{name}]")
     known = config.read(place, _File).endpoints
     if name not in known:
         guess = nearest(name, known)

@@ -157,6 +157,11 @@ class Engine:
                 yield whole[len(said) :]
                 said = whole
 
+    @property
+    def _ends(self) -> Sequence[int]:
+        """Tokens that end an answer, or begin what does."""
+        return self.prompt.stop
+
     def _settled(self, ids: Sequence[int]) -> list[int]:
         """Ids without the bytes at their end: where a vocabulary falls back to bytes, one more can turn what stood before into something else."""
         kept = list(ids)
@@ -190,11 +195,11 @@ class Engine:
         states, _ = self._prefill([(trie, keep, self._below(image, len(trie)))])
         logprobs = self._speak(states, [(image.memory, list(range(len(keep))))])
         row = {node: i for i, node in enumerate(keep)}
-        ends = torch.tensor(self.prompt.stop, dtype=torch.long, device=logprobs.device)
+        ends = torch.tensor(self._ends, dtype=torch.long, device=logprobs.device)
         totals = []
         for path, line in zip(paths, nodes, strict=True):
             total = sum(float(logprobs[row[node], token]) for node, token in zip(line, path, strict=False))
-            totals.append(total + (float(logprobs[row[line[-1]], ends].logsumexp(0)) if self.prompt.stop else 0.0))
+            totals.append(total + (float(logprobs[row[line[-1]], ends].logsumexp(0)) if self._ends else 0.0))
         return np.array(totals, dtype=np.float64)
 
     def _run(self, asks: Sequence[Ask]) -> list[Record]:

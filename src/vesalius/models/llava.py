@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from vesalius.errors import InvalidValue, WeightsError
-from vesalius.models import checkpoint
+from vesalius.models import checkpoint, memory
 from vesalius.models.checkpoint import KeyMap
 from vesalius.models.composition import Composition, MLPProjector, Prompt, Template
-from vesalius.models.decoder import Causal
+from vesalius.models.decoder import Causal, default_dtype
 from vesalius.models.llama import Llama, Shape
 from vesalius.models.vit import VisionShape, VisionTransformer
 
@@ -178,16 +178,55 @@ def load_into(composition: Composition, folder: Path, *, tower: Path | None = No
         raise WeightsError(f"{folder}: is of no published LLaVA layout", remedy="give the folder of an official or a converted checkpoint")
     ours = found.there_to_here(tensors)
     if tower is not None:
-        ours = {n: t for n, t in ours.items() if not n.startswith("tower.")} | _clip(tower)
+        ours = {n: t for n, t in ours.items() if not n.startswith("tower.")} | clip_tensors(tower)
     if not any(n.startswith("tower.") for n in ours):
         raise WeightsError(f"{folder}: stores no image tower", remedy="name a folder with CLIP weights as its tower")
     checkpoint.fill(composition, ours, where=str(folder))
     return found
 
 
-def _clip(folder: Path) -> dict[str, Tensor]:
+def clip_tensors(folder: Path) -> dict[str, Tensor]:
     """The vision half of a published CLIP checkpoint, by our names."""
     vision = {n: t for n, t in checkpoint.read(folder).items() if n.startswith("vision_model.")}
     if not vision:
         raise WeightsError(f"{folder}: holds no CLIP vision tower", remedy="give a folder of openai/clip-vit-large-patch14-336 or its like")
     return KeyMap("clip", (("vision_model.", "tower.vision."),), _COMPUTED).there_to_here(vision)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a family knows of a checkpoint before it is read: shapes, the feature layer, the row of `<image>` where the vocabulary has one, its template."""
+
+    name: str
+    vision: VisionShape
+    language: Shape
+    layer: int
+    image_row: int | None
+    template: Template
+
+
+def assemble(
+    plan: Plan,
+    folder: Path,
+    tokenizer: Any,  # noqa: ANN401 - the library is not typed
+    *,
+    device: str,
+    tower: Path | None,
+    dtype: torch.dtype | None,
+) -> tuple[Composition, ChunkPrompt, dict[str, str]]:
+    """A composition with its weights, its prompt, and what is reported of the weights.
+
+    Raises:
+        WeightsError: it does not fit into memory, or the checkpoint does not fit the plan.
+    """
+    kind = dtype or default_dtype(device)
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in build(plan.vision, plan.language).parameters())
+    memory.require(plan.name, parameters, str(kind).removeprefix("torch."), memory.room(device))
+    composition = build(plan.vision, plan.language, layer=plan.layer)
+    found = load_into(composition, folder, tower=tower)
+    composition.to(device=device, dtype=kind).eval()
+    unscored = {*range(tokenizer.get_vocab_size(), plan.language.vocabulary), *([] if plan.image_row is None else [plan.image_row])}
+    template = dataclasses.replace(plan.template, unscored=tuple(sorted(unscored)))
+    about = {"weights": checkpoint.fingerprint(checkpoint.files(folder)), "layout": found.name, "tower": "stored" if tower is None else str(tower)}
+    return composition, ChunkPrompt(tokenizer, template), about

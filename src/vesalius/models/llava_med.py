@@ -5,7 +5,6 @@ In: a `Study`. Out: `Answer`s through the engine. The published code has a promp
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +19,10 @@ from torch import Tensor
 from vesalius.domain.study import Study
 from vesalius.errors import WeightsError
 from vesalius.formats.pixels import render
-from vesalius.models import checkpoint, llama, llava, memory, sentencepiece
+from vesalius.models import llama, llava, sentencepiece
 from vesalius.models.cards import card
 from vesalius.models.composed import Composed
 from vesalius.models.composition import Template
-from vesalius.models.decoder import default_dtype
 from vesalius.models.vit import VisionShape, clip_shape
 
 NAME = "llava-med-1.5-7b"
@@ -102,14 +100,19 @@ def read_config(folder: Path) -> tuple[VisionShape, llama.Shape, int, int | None
         raise WeightsError(f"{folder}: is a checkpoint of {kind!r}, not of LLaVA-Med 1.5", remedy="name the model that the checkpoint is of")
     if config.get("mm_use_im_start_end") or config.get("mm_projector_type", "mlp2x_gelu") != "mlp2x_gelu":
         raise WeightsError(f"{folder}: has another projector or prompt than LLaVA-Med 1.5", remedy="name the model that the checkpoint is of")
-    return _tower(folder, str(config.get("mm_vision_tower"))), llama.read_shape(_mistral(config)), int(config.get("mm_vision_select_layer", -2)), None
+    return tower_shape(folder, str(config.get("mm_vision_tower"))), llama.read_shape(_mistral(config)), int(config.get("mm_vision_select_layer", -2)), None
 
 
 def _mistral(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "model_type": "mistral", "max_position_embeddings": min(CONTEXT, int(config.get("max_position_embeddings", CONTEXT)))}
 
 
-def _tower(folder: Path, name: str) -> VisionShape:
+def tower_shape(folder: Path, name: str) -> VisionShape:
+    """The numbers of an image tower by its published name, or from the folder of that name beside the weights.
+
+    Raises:
+        WeightsError: neither is known.
+    """
     if name in TOWERS:
         return TOWERS[name]
     path = folder / name / "config.json"
@@ -149,16 +152,6 @@ def load(device: str = "cpu", weights: Path | None = None, *, tower: Path | None
     if weights is None:
         remedy = f"download microsoft/llava-med-v1.5-mistral-7b and name its folder: --model {NAME}:FOLDER"
         raise WeightsError(f"the weights of {NAME} do not come with this package", remedy=remedy)
-    vision, language, layer, image_row = read_config(weights)
-    kind = dtype or default_dtype(device)
-    with torch.device("meta"):
-        parameters = sum(p.numel() for p in llava.build(vision, language).parameters())
-    memory.require(NAME, parameters, str(kind).removeprefix("torch."), memory.room(device))
-    tokenizer = read_tokenizer(weights)
-    composition = llava.build(vision, language, layer=layer)
-    found = llava.load_into(composition, weights, tower=tower)
-    composition.to(device=device, dtype=kind).eval()
-    rows = range(tokenizer.get_vocab_size(), language.vocabulary)
-    template = dataclasses.replace(TEMPLATE, unscored=tuple(sorted({*rows, *([] if image_row is None else [image_row])})))
-    about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": found.name, "tower": "stored" if tower is None else str(tower)}
-    return LlavaMed(card(NAME), composition, llava.ChunkPrompt(tokenizer, template), about)
+    plan = llava.Plan(NAME, *read_config(weights), TEMPLATE)
+    composition, prompt, about = llava.assemble(plan, weights, read_tokenizer(weights), device=device, tower=tower, dtype=dtype)
+    return LlavaMed(card(NAME), composition, prompt, about)

@@ -170,7 +170,7 @@ def read_config(folder: Path) -> Config:
     Raises:
         WeightsError: it is absent, or of another model.
     """
-    config = _json(folder / "config.json")
+    config = checkpoint.read_json(folder / "config.json")
     kind = config.get("model_type")
     if kind != "llava" or "vision_config" in config or config.get("mm_projector_type", "linear") != "linear":
         raise WeightsError(f"{folder}: is a checkpoint of {kind!r}, not of LLaVA-Med 1.0", remedy="name the model that the checkpoint is of")
@@ -182,16 +182,6 @@ def read_config(folder: Path) -> Config:
     return Config(llama.read_shape(text), tower, layer, marked)
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path.parent}: {path.name} cannot be read", remedy="give the folder of a published checkpoint") from error
-    if not isinstance(held, dict):
-        raise WeightsError(f"{path.parent}: {path.name} is not a table", remedy="fetch the checkpoint again")
-    return held
-
-
 def _tower(folder: Path, name: str, tower: Path | None) -> tuple[Path, VisionShape]:
     """Where the tower's weights are, and its shape."""
     where = tower or folder / name
@@ -200,7 +190,7 @@ def _tower(folder: Path, name: str, tower: Path | None) -> tuple[Path, VisionSha
         raise WeightsError(what, remedy=f"download {next(iter(TOWERS))} and name its folder: load(tower=FOLDER), or put it at {folder / name}")
     if not (where / "config.json").exists() and name in TOWERS:
         return where, TOWERS[name]
-    config = _json(where / "config.json")
+    config = checkpoint.read_json(where / "config.json")
     return where, clip_shape(config.get("vision_config", config))
 
 
@@ -213,7 +203,7 @@ def read_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - the library is not ty
     from tokenizers import AddedToken
 
     tokenizer = llava_med.read_tokenizer(folder)
-    stored = _json(folder / "added_tokens.json") if (folder / "added_tokens.json").exists() else {}
+    stored = checkpoint.read_json(folder / "added_tokens.json") if (folder / "added_tokens.json").exists() else {}
     for content, number in sorted(stored.items(), key=lambda pair: int(pair[1])):
         tokenizer.add_special_tokens([AddedToken(content, special=True, normalized=False)])
         if tokenizer.token_to_id(content) != number:
@@ -250,7 +240,7 @@ def load(
         what = f"{weights}: the tokenizer has {tokenizer.get_vocab_size()} tokens and the model {language.vocabulary} rows"
         raise WeightsError(what, remedy="add the differences to LLaMA-7B first" if language.vocabulary == 32000 else "fetch the checkpoint again")
     composition = build(vision, language, layer=config.layer)
-    tensors = OFFICIAL.there_to_here(checkpoint.read(weights)) | llava._clip(where)
+    tensors = OFFICIAL.there_to_here(checkpoint.read(weights)) | llava.clip_tensors(where)
     checkpoint.fill(composition, tensors, where=str(weights))
     composition.to(device=device, dtype=kind).eval()
     images = [tokenizer.token_to_id(token) for token in (PATCH, START, END)]
@@ -285,7 +275,7 @@ def apply_delta(base: Path, delta: Path, target: Path) -> Path:
         for name in ("config.json", *_BESIDE):
             if (delta / name).exists():
                 shutil.copy(delta / name, work / name)
-        config = {**_json(delta / "config.json"), "torch_dtype": "float16"}
+        config = {**checkpoint.read_json(delta / "config.json"), "torch_dtype": "float16"}
         (work / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         work.rename(target)
     except OSError as error:

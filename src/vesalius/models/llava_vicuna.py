@@ -6,7 +6,6 @@ or had elsewhere in the layouts of the LLaVA project.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +14,9 @@ from typing import Any
 import torch
 
 from vesalius.errors import WeightsError
-from vesalius.models import checkpoint, llama, llava, llava_med, memory
+from vesalius.models import llama, llava, llava_med
 from vesalius.models.cards import card
 from vesalius.models.composition import Template
-from vesalius.models.decoder import default_dtype
 from vesalius.models.llava_med import CONTEXT, LlavaMed
 from vesalius.models.vit import VisionShape, clip_shape
 
@@ -69,7 +67,7 @@ def read_config(folder: Path) -> tuple[VisionShape, llama.Shape, int, int | None
     if config.get("mm_use_im_start_end") or config.get("mm_projector_type", "linear") != "mlp2x_gelu":
         raise WeightsError(f"{folder}: has another projector or prompt than two layers and vicuna_v1", remedy="name the model that the checkpoint is of")
     layer = int(config.get("mm_vision_select_layer", -2))
-    return llava_med._tower(folder, str(config.get("mm_vision_tower"))), _language(folder, {**config, "model_type": "llama"}), layer, None
+    return llava_med.tower_shape(folder, str(config.get("mm_vision_tower"))), _language(folder, {**config, "model_type": "llama"}), layer, None
 
 
 def _language(folder: Path, config: dict[str, Any]) -> llama.Shape:
@@ -91,16 +89,6 @@ def load(device: str = "cpu", weights: Path | None = None, *, tower: Path | None
     if weights is None:
         remedy = f"train one, or name the folder of one in the layout of the LLaVA project: --model {NAME}:FOLDER"
         raise WeightsError(f"the weights of {NAME} were never released, and none come with this package", remedy=remedy)
-    vision, language, layer, image_row = read_config(weights)
-    kind = dtype or default_dtype(device)
-    with torch.device("meta"):
-        parameters = sum(p.numel() for p in llava.build(vision, language).parameters())
-    memory.require(NAME, parameters, str(kind).removeprefix("torch."), memory.room(device))
-    tokenizer = llava_med.read_tokenizer(weights)
-    composition = llava.build(vision, language, layer=layer)
-    found = llava.load_into(composition, weights, tower=tower)
-    composition.to(device=device, dtype=kind).eval()
-    rows = range(tokenizer.get_vocab_size(), language.vocabulary)
-    template = dataclasses.replace(TEMPLATE, unscored=tuple(sorted({*rows, *([] if image_row is None else [image_row])})))
-    about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": found.name, "tower": "stored" if tower is None else str(tower)}
-    return LlavaVicuna(card(NAME), composition, llava.ChunkPrompt(tokenizer, template), about)
+    plan = llava.Plan(NAME, *read_config(weights), TEMPLATE)
+    composition, prompt, about = llava.assemble(plan, weights, llava_med.read_tokenizer(weights), device=device, tower=tower, dtype=dtype)
+    return LlavaVicuna(card(NAME), composition, prompt, about)

@@ -8,7 +8,6 @@ CLIP come from folders of their own. By the published code words see the image t
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -230,7 +229,7 @@ def read_clip(folder: Path) -> tuple[VisionShape, dict[str, Tensor]]:
     vision = {n: t for n, t in held.items() if n.startswith("vision_model.")}
     if not vision:
         raise WeightsError(f"{folder}: holds no CLIP vision tower", remedy="give a folder of openai/clip-vit-large-patch14, or open_clip's weights of it")
-    config = _json(folder / "config.json")
+    config = checkpoint.read_json(folder / "config.json")
     return clip_shape(config.get("vision_config", config)), _CLIP.there_to_here(vision)
 
 
@@ -246,16 +245,6 @@ def _open_clip_shape(visual: Mapping[str, Tensor]) -> VisionShape:
     return VisionShape(image=side * patch, patch=patch, width=width, inner=inner, layers=layers, heads=max(1, width // 64))
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path.parent}: {path.name} cannot be read", remedy="give the folder of a published checkpoint") from error
-    if not isinstance(held, dict):
-        raise WeightsError(f"{path.parent}: {path.name} is not a table", remedy="fetch the checkpoint again")
-    return held
-
-
 def read_tokenizer(folder: Path) -> tuple[Any, str]:
     """LLaMA's tokenizer with the added tokens, and the token that opens a text.
 
@@ -268,12 +257,12 @@ def read_tokenizer(folder: Path) -> tuple[Any, str]:
 
     made = sentencepiece.load(folder / "tokenizer.model")
     made.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in (END, IMAGE, PAD)])
-    named = _json(folder / "tokenizer_config.json").get("bos_token", "<s>") if (folder / "tokenizer_config.json").exists() else "<s>"
+    named = checkpoint.read_json(folder / "tokenizer_config.json").get("bos_token", "<s>") if (folder / "tokenizer_config.json").exists() else "<s>"
     return made, str(named.get("content") if isinstance(named, dict) else named) or "<unk>"
 
 
 def _language(folder: Path, rows: int) -> llama.Shape:
-    config = _json(folder / "config.json")
+    config = checkpoint.read_json(folder / "config.json")
     longest = config.get("max_position_embeddings", config.get("max_sequence_length", 2048))  # the older name, in the copy that the authors name
     try:
         return llama.read_shape({**config, "max_position_embeddings": longest, "vocab_size": rows})

@@ -11,7 +11,6 @@ import contextlib
 import copy
 import dataclasses
 import inspect
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -359,16 +358,6 @@ class Stock:
                 logprobs = self._logprobs(self._run([token], place + len(row.ids) - 1, cache))[0]
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path.parent}: {path.name} cannot be read", remedy="give the folder of a published checkpoint") from error
-    if not isinstance(held, dict):
-        raise WeightsError(f"{path.parent}: {path.name} is not a table", remedy=_AGAIN)
-    return held
-
-
 def read_config(folder: Path, model: str) -> Any:  # noqa: ANN401 - the library's classes have no common type for this
     """The configuration of a stock class.
 
@@ -377,7 +366,7 @@ def read_config(folder: Path, model: str) -> Any:  # noqa: ANN401 - the library'
     """
     import transformers
 
-    kinds = _json(folder / "config.json").get("architectures")
+    kinds = checkpoint.read_json(folder / "config.json").get("architectures")
     if kinds != [model]:
         raise WeightsError(f"{folder}: is a checkpoint of {kinds!r}, not of {model}", remedy=_OTHER)
     try:
@@ -502,7 +491,7 @@ def _rendered(folder: Path, family: Family) -> tuple[str, bool]:
     from jinja2 import TemplateError
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    settings = _json(folder / "tokenizer_config.json")
+    settings = checkpoint.read_json(folder / "tokenizer_config.json")
     tokens: dict[str, Any] = {name: _content(settings.get(name)) for name in ("bos_token", "eos_token", "pad_token")}
     turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": f" {_QUESTION} "}]}
     turns = [turn] if family.system is None else [{"role": "system", "content": [{"type": "text", "text": family.system}]}, turn]
@@ -525,7 +514,7 @@ def _template(folder: Path, settings: Mapping[str, Any]) -> str:
     if (folder / "chat_template.jinja").exists():
         held = (folder / "chat_template.jinja").read_text(encoding="utf-8")
     elif (folder / "chat_template.json").exists():
-        held = _json(folder / "chat_template.json").get("chat_template")
+        held = checkpoint.read_json(folder / "chat_template.json").get("chat_template")
     if not isinstance(held, str):
         raise WeightsError(f"{folder}: holds no chat template", remedy=_AGAIN)
     return held
@@ -540,7 +529,7 @@ def _control(tokenizer: Any, text: str) -> str | None:  # noqa: ANN401
 def _stops(folder: Path, tokenizer: Any, config: Any) -> list[str]:  # noqa: ANN401
     """Tokens that end an answer, by `generation_config.json`, else by the configuration."""
     path = folder / "generation_config.json"
-    stated = _json(path).get("eos_token_id") if path.exists() else None
+    stated = checkpoint.read_json(path).get("eos_token_id") if path.exists() else None
     stated = stated if stated is not None else getattr(config.get_text_config(), "eos_token_id", None)
     numbers = stated if isinstance(stated, list) else [] if stated is None else [stated]
     return [token for token in (tokenizer.id_to_token(int(number)) for number in numbers) if token is not None]

@@ -375,7 +375,7 @@ def test_pins_are_digests():
 def test_the_real_model_loads_whole_and_speaks():
     entry = CACHE / weights.SMOLLM2.name
     if weights.problem(entry) is not None:
-        pytest.skip("needs the language model's weights: run `vesalius models fetch pocket`")
+        pytest.skip("needs the language model's weights: ask `pocket` once")
     import torch
     from tokenizers import Tokenizer
 
