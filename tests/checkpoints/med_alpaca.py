@@ -11,7 +11,7 @@ from vesalius.models.base import ModelCard, Task
 RANK, ALPHA = 4, 8
 _SHAPE = llava_med.Size(heads=6, kv_heads=6)
 _FACTS = {"tasks": (Task.VQA,), "modalities": ("CR", "DX", "CT", "MR"), "languages": ("en",), "image_tokens": 0, "source": "", "revision": "1"}
-_LISTED = {"visual-med-alpaca-pocket": "vesalius.models.med_alpaca:load", "visual-med-alpaca-7b": "vesalius.models.med_alpaca:load_7b"}
+_LISTED = {"visual-med-alpaca-pocket": "vesalius.models.med_alpaca:load", "visual-med-alpaca-7b": "vesalius.models.med_alpaca_7b:load"}
 
 
 def listed(monkeypatch):

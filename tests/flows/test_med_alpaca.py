@@ -13,7 +13,7 @@ from vesalius.data import nih_cxr
 from vesalius.domain.exchange import Outcome, Question, Split
 from vesalius.models import experts, med_alpaca
 from vesalius.models.router import Kind
-from vesalius.train.router import draw_strip, figure
+from vesalius.train.drawn import draw_strip, figure
 
 NAME = "visual-med-alpaca-pocket"
 

@@ -23,7 +23,7 @@ MODELS = Table(
         "chexagent-2-3b": "vesalius.models.chexagent:load",
         "med-flamingo-9b": "vesalius.models.med_flamingo:load",
         "visual-med-alpaca-pocket": "vesalius.models.med_alpaca:load",
-        "visual-med-alpaca-7b": "vesalius.models.med_alpaca:load_7b",
+        "visual-med-alpaca-7b": "vesalius.models.med_alpaca_7b:load",
         "biomedclip": "vesalius.models.biomedclip:load",
         "medgemma-4b": "vesalius.models.stock:medgemma",
         "lingshu-7b": "vesalius.models.stock:lingshu",

@@ -2,7 +2,7 @@
 
 In: a `Study`. Out: `Answer`s. The language model never sees a pixel: an expert's text stands in the "### Input" of an Alpaca prompt. The published code has
 no router and no prompt manager; both are ours. `visual-med-alpaca-pocket` runs with what the package ships and SmolLM2-135M-Instruct;
-`visual-med-alpaca-7b` takes LLaMA-7B, an adapter and experts from a folder.
+`med_alpaca_7b` takes LLaMA-7B, an adapter and experts from a folder.
 
 How an answer is made:
 1. no expert, or one that read nothing (confidence 0): "cannot be determined";
@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,35 +26,26 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image as Picture
 from torch import Tensor, nn
 
 from vesalius.domain.exchange import Answer, Outcome, Question
 from vesalius.domain.study import Study
-from vesalius.errors import InvalidValue, WeightsError
+from vesalius.errors import InvalidValue
 from vesalius.formats.pixels import render
 from vesalius.metrics.text import is_yes_no_question
-from vesalius.models import checkpoint, experts, llama, memory, router, sentencepiece
+from vesalius.models import checkpoint, llama, router
 from vesalius.models import weights as language_models
 from vesalius.models.base import GREEDY, ModelCard, Sampling
 from vesalius.models.cards import card
-from vesalius.models.checkpoint import KeyMap
 from vesalius.models.composed import as_answer
 from vesalius.models.composition import Composition, Prompt, Template
 from vesalius.models.decoder import default_dtype
 from vesalius.models.draw import generator
 from vesalius.models.engine import Ask, EncodedImage, Engine
-from vesalius.models.experts import Expert, Heard, Said, expert
+from vesalius.models.experts import Expert, Heard, expert
 from vesalius.models.router import Kind, Route, Router
 
-POCKET, SEVEN = "visual-med-alpaca-pocket", "visual-med-alpaca-7b"
-ADAPTER, MED_GIT, DEPLOT = "adapter", "med-git", "deplot"  # folders beside the language model's files
-OFFICIAL = KeyMap("official", (), (r"rotary_emb\.inv_freq$",))
-CONTEXT = 2048  # tokens LLaMA was trained with; its first published configurations do not say it
-CAPTION = 50  # tokens of a caption, as the published training cuts them
-TABLE = 512  # tokens of a table
-DEPLOT_ASKS = "Generate underlying data table of the figure below:"
-MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+NAME = "visual-med-alpaca-pocket"
 SHARE = 0.25  # of the language model's say beside an expert that answers itself: SmolLM2's helped nothing on 47 development questions, so it is small
 SILENT = "cannot be determined"
 _HEAD = "Below is an instruction that describes a task"
@@ -303,226 +292,4 @@ def load(device: str = "cpu", weights: Path = router.SHIPPED) -> MedAlpaca:
     lm = llama.load(folder, dtype=default_dtype(device), device=device)
     prompt = AlpacaPrompt(Tokenizer.from_file(str(folder / "tokenizer.json")), Template(stop=("<|im_end|>", "<|endoftext|>")))
     about = {"router": checkpoint.fingerprint([weights / router.WEIGHTS]), "language_model": language_models.SMOLLM2.name}
-    return MedAlpaca(card(POCKET), lm, prompt, router.load(weights), lambda kind: expert(kind, device), about, quotes=True)
-
-
-class MedGit:
-    """Med-GIT: a GIT captioner (Wang et al. 2022, arXiv 2205.14100) tuned on radiology figures. Confidence: geometric mean of the tokens' probabilities.
-
-    Args:
-        folder: of a `GitForCausalLM` with `tokenizer.json`.
-
-    Raises:
-        WeightsError: it cannot be loaded.
-    """
-
-    name = MED_GIT
-
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        from tokenizers import Tokenizer
-        from transformers import GitForCausalLM
-
-        self.model = _stock(GitForCausalLM, folder, device)
-        self.tokenizer = _open(folder, "tokenizer.json", lambda path: Tokenizer.from_file(str(path)))
-
-    @torch.inference_mode()
-    def describe(self, study: Study) -> Heard:
-        """A caption: shorter side to the tower's size, middle square, CLIP's normalisation, greedy."""
-        size = int(self.model.config.vision_config.image_size)
-        picture = Picture.fromarray(render(study.image)).convert("RGB")
-        scale = size / min(picture.size)
-        picture = picture.resize((max(size, round(picture.width * scale)), max(size, round(picture.height * scale))), Picture.Resampling.BICUBIC)
-        left, top = (picture.width - size) // 2, (picture.height - size) // 2
-        values = torch.from_numpy(np.array(picture.crop((left, top, left + size, top + size)))).float() / 255
-        pixels = ((values - torch.tensor(MEAN)) / torch.tensor(DEVIATION)).permute(2, 0, 1)[None].to(self.model.device, self.model.dtype)
-        start = torch.tensor([[int(self.model.config.bos_token_id)]], device=self.model.device)
-        text, confidence = _written(self.model, self.tokenizer, CAPTION, input_ids=start, pixel_values=pixels)
-        return Heard(Said(self.name, text, confidence if text else 0.0))
-
-
-class DePlot:
-    """DePlot (Liu et al. 2023, arXiv 2212.10505): a plot to its data table. Confidence as `MedGit`.
-
-    The published processor draws its instruction above the picture in Arial, fetched from the hub; here `arial.ttf` of the folder, else Pillow's own type.
-
-    Raises:
-        WeightsError: it cannot be loaded.
-    """
-
-    name = DEPLOT
-
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        from tokenizers import Tokenizer
-        from transformers import Pix2StructForConditionalGeneration
-        from transformers.models.pix2struct.image_processing_pil_pix2struct import Pix2StructImageProcessorPil
-
-        self.model = _stock(Pix2StructForConditionalGeneration, folder, device)
-        self.tokenizer = _open(folder, "tokenizer.json", lambda path: Tokenizer.from_file(str(path)))
-        settings = _open(folder, "preprocessor_config.json", lambda path: json.loads(path.read_text(encoding="utf-8")))
-        kept = {key: settings[key] for key in ("max_patches", "patch_size") if key in settings}
-        self.processor, self.type = Pix2StructImageProcessorPil(**kept), folder / "arial.ttf"
-
-    @torch.inference_mode()
-    def describe(self, study: Study) -> Heard:
-        """The table as text, its rows separated by line breaks."""
-        typeface = self.type.read_bytes() if self.type.exists() else _typeface()
-        colours = np.array(Picture.fromarray(render(study.image)).convert("RGB"))
-        headed = self.processor.render_header(colours.transpose(2, 0, 1), DEPLOT_ASKS, font_bytes=typeface)  # its own call would fetch a type
-        made = self.processor(headed, input_data_format="channels_first", return_tensors="pt")
-        patches, seen = made["flattened_patches"].to(self.model.device, self.model.dtype), made["attention_mask"].to(self.model.device)
-        text, confidence = _written(self.model, self.tokenizer, TABLE, flattened_patches=patches, attention_mask=seen)
-        text = text.replace("<0x0A>", "\n")
-        return Heard(Said(self.name, f"The image is a plot. Its data: {text}" if text else "The image is a plot.", confidence if text else 0.0))
-
-
-def _typeface() -> bytes:
-    from PIL import ImageFont
-
-    held = ImageFont.load_default(36)
-    source = getattr(held, "path", None)
-    return source.getvalue() if isinstance(source, io.BytesIO) else bytes(getattr(held, "font_bytes", b""))
-
-
-def _stock(kind: Any, folder: Path, device: str) -> Any:  # noqa: ANN401 - the library is not typed
-    try:
-        return kind.from_pretrained(str(folder), local_files_only=True).to(device).eval()
-    except Exception as error:  # the library raises plain exceptions
-        detail = str(error).splitlines()[0][:120]
-        raise WeightsError(f"{folder}: is not a checkpoint of {kind.__name__} ({detail})", remedy="fetch the expert again, or remove its folder") from error
-
-
-def _open(folder: Path, name: str, read: Callable[[Path], Any]) -> Any:  # noqa: ANN401
-    try:
-        return read(folder / name)
-    except Exception as error:  # the tokenizers library raises plain exceptions
-        raise WeightsError(f"{folder}: {name} cannot be read", remedy="fetch the expert again, or remove its folder") from error
-
-
-def _written(model: Any, tokenizer: Any, most: int, **inputs: Tensor) -> tuple[str, float]:  # noqa: ANN401
-    """Greedy text and the geometric mean of its tokens' probabilities."""
-    out = model.generate(**inputs, max_new_tokens=most, do_sample=False, num_beams=1, return_dict_in_generate=True, output_scores=True)
-    ids = out.sequences[0, -len(out.scores) :]
-    chances = [float(torch.log_softmax(scores[0].float(), -1)[token]) for scores, token in zip(out.scores, ids, strict=True)]
-    return str(tokenizer.decode(ids.tolist(), skip_special_tokens=True)).strip(), min(1.0, math.exp(sum(chances) / max(1, len(chances))))
-
-
-def read_adapter(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Configuration and tensors of a LoRA adapter in PEFT's layout.
-
-    Raises:
-        WeightsError: a file is absent, or the adapter is of a kind that cannot be merged.
-    """
-    remedy = f"put adapter_config.json and adapter_model.safetensors (or .bin) into the folder {ADAPTER} beside the language model"
-    try:
-        config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder}: adapter_config.json cannot be read", remedy=remedy) from error
-    path = next((folder / n for n in ("adapter_model.safetensors", "adapter_model.bin") if (folder / n).exists()), None)
-    if path is None:
-        raise WeightsError(f"{folder}: holds no weights of an adapter", remedy=remedy)
-    strange = [key for key in ("rank_pattern", "alpha_pattern", "modules_to_save", "fan_in_fan_out", "use_dora") if config.get(key)]
-    if config.get("peft_type") != "LORA" or config.get("bias", "none") != "none" or strange:
-        what = strange[0] if strange else f"{config.get('peft_type')!r} with bias {config.get('bias')!r}"
-        raise WeightsError(f"{folder}: is not a plain LoRA adapter ({what})", remedy="give an adapter as the published training script writes it")
-    return config, checkpoint.read_file(path)
-
-
-def merge(lm: nn.Module, config: Mapping[str, Any], tensors: Mapping[str, Tensor], *, where: str) -> int:
-    """Add an adapter to a language model: W + alpha / r * B A (with `use_rslora` alpha over the root of r). Every tensor must find its place.
-
-    Returns:
-        How many matrices were moved.
-
-    Raises:
-        WeightsError: no tensors (the published script of its time could save an empty file), one without its other half, of another shape, or of another model.
-    """
-    rank, alpha, targets = int(config["r"]), float(config["lora_alpha"]), config.get("target_modules") or ()
-    factor = alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank
-    modules = dict(lm.named_modules())
-    halves: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        place, mark, kind = name.removeprefix("base_model.model.").partition(".lora_")
-        half = kind.replace(".default", "").removesuffix(".weight")
-        if not mark or half not in ("A", "B") or place not in modules or (not isinstance(targets, str) and place.rpartition(".")[2] not in targets):
-            raise WeightsError(f"{where}: {name!r} belongs to no matrix that the adapter's configuration names", remedy="give the adapter of this model")
-        halves.setdefault(place, {})[half] = tensor.float()
-    if not halves:
-        raise WeightsError(f"{where}: the adapter is empty", remedy="save it again: early versions of the training script wrote empty files")
-    for place, pair in halves.items():
-        target = modules[place]
-        shapes = {"A": (rank, target.weight.shape[1]), "B": (target.weight.shape[0], rank)}
-        if set(pair) != {"A", "B"} or any(tuple(pair[half].shape) != shape for half, shape in shapes.items()):
-            raise WeightsError(f"{where}: the halves for {place!r} are not {shapes['A']} and {shapes['B']}", remedy="give the adapter of this model")
-        with torch.no_grad():
-            moved = target.weight.float() + factor * (pair["B"] @ pair["A"])
-            target.weight = nn.Parameter(moved.to(target.weight.dtype), requires_grad=False)
-    return len(halves)
-
-
-def _language_config(folder: Path) -> llama.Shape:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder}: config.json cannot be read", remedy="give the folder of LLaMA-7B in the Hugging Face layout") from error
-    if config.get("model_type") != "llama":
-        raise WeightsError(f"{folder}: is a checkpoint of {config.get('model_type')!r}, not of LLaMA", remedy="give LLaMA-7B in the Hugging Face layout")
-    return llama.read_shape({"max_position_embeddings": config.get("max_sequence_length", CONTEXT), **config})
-
-
-def _tokenizer(folder: Path) -> Any:  # noqa: ANN401 - the library is not typed
-    if (folder / "tokenizer.model").exists():
-        return sentencepiece.load(folder / "tokenizer.model")
-    from tokenizers import Tokenizer
-
-    return _open(folder, "tokenizer.json", lambda path: Tokenizer.from_file(str(path)))
-
-
-def load_7b(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype | None = None) -> MedAlpaca:
-    """`visual-med-alpaca-7b`: LLaMA-7B as published, an adapter, and what experts there are.
-
-    Args:
-        weights: a folder with the language model's files, the adapter in `adapter/` (or beside them), and perhaps `med-git/` and `deplot/`; a kind of
-            picture whose expert is absent has none. dtype: None takes the fastest that the device has.
-
-    Raises:
-        WeightsError: no folder, or one that lacks the language model or the adapter.
-    """
-    if weights is None:
-        remedy = f"put LLaMA-7B (Hugging Face layout), {ADAPTER}/, {MED_GIT}/ and {DEPLOT}/ into one folder and name it: --model {SEVEN}:FOLDER"
-        raise WeightsError(f"the weights of {SEVEN} do not come with this package", remedy=remedy)
-    shape = _language_config(weights)
-    config, adapter = read_adapter(weights / ADAPTER if (weights / ADAPTER).is_dir() else weights)
-    kind = dtype or default_dtype(device)
-    with torch.device("meta"):
-        parameters = sum(p.numel() for p in llama.Llama(shape).parameters())
-    memory.require(SEVEN, parameters, str(kind).removeprefix("torch."), memory.room(device))
-    tokenizer = _tokenizer(weights)
-    lm = llama.Llama(shape, blank=True)
-    tensors = OFFICIAL.there_to_here(checkpoint.read(weights))
-    if shape.tied and "lm_head.weight" not in tensors:
-        tensors["lm_head.weight"] = tensors.get("model.embed_tokens.weight", torch.empty(0))
-    checkpoint.fill(lm, tensors, where=str(weights))
-    merged = merge(lm, config, adapter, where=str(weights))
-    lm.to(device=device, dtype=kind).eval()
-    template = Template(bos="<s>", stop=("</s>",), unscored=tuple(range(tokenizer.get_vocab_size(), shape.vocabulary)))
-    about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": OFFICIAL.name, "adapted": merged}
-    about["experts"] = [name for name in (MED_GIT, DEPLOT) if (weights / name).is_dir()]
-    return MedAlpaca(card(SEVEN), lm, AlpacaPrompt(tokenizer, template), router.load(), _Found(weights, device), about)
-
-
-class _Found:
-    """The experts of a folder, each loaded when it is first needed."""
-
-    def __init__(self, folder: Path, device: str) -> None:
-        self.folder, self.device = folder, device
-        self._made: dict[str, Expert] = {}
-
-    def __call__(self, kind: Kind) -> Expert:
-        named: dict[Kind, tuple[str, Callable[[Path, str], Expert]]] = dict.fromkeys((Kind.XRAY, Kind.CT, Kind.MR), (MED_GIT, MedGit))
-        named[Kind.PLOT] = (DEPLOT, DePlot)
-        if kind not in named or not (self.folder / named[kind][0]).is_dir():
-            return experts.none_for(kind)
-        name, make = named[kind]
-        if name not in self._made:
-            self._made[name] = make(self.folder / name, self.device)
-        return self._made[name]
+    return MedAlpaca(card(NAME), lm, prompt, router.load(weights), lambda kind: expert(kind, device), about, quotes=True)

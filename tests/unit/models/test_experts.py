@@ -12,7 +12,7 @@ from vesalius.errors import UnreadableStudy
 from vesalius.models import experts
 from vesalius.models.base import GREEDY
 from vesalius.models.router import KINDS, Kind
-from vesalius.train.router import draw_strip, simulated
+from vesalius.train.drawn import draw_strip, simulated
 
 
 def study(shown):

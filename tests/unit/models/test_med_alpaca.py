@@ -9,10 +9,9 @@ import torch
 from tests.checkpoints import med_alpaca as builder
 from vesalius.domain.exchange import Answer, Outcome, Question
 from vesalius.domain.study import Image, Intensity, Modality, single
-from vesalius.errors import InvalidValue, WeightsError
-from vesalius.models import checkpoint, llama, med_alpaca
+from vesalius.errors import InvalidValue
+from vesalius.models import med_alpaca, med_alpaca_7b
 from vesalius.models.base import GREEDY, GenerativeModel, Sampling
-from vesalius.models.decoder import Causal
 from vesalius.models.experts import Heard, Plain, Said, none_for
 from vesalius.models.router import Kind, Route
 
@@ -58,7 +57,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def seven(folder, monkeypatch):
     builder.listed(monkeypatch)
-    return med_alpaca.load_7b(weights=folder, dtype=torch.float32)
+    return med_alpaca_7b.load(weights=folder, dtype=torch.float32)
 
 
 @pytest.fixture
@@ -185,42 +184,6 @@ def test_an_expert_that_cannot_say_where_it_looks_is_not_asked_to(seven, study):
         with_expert(seven, Sure()).saliency(study, CLOSED, Answer("yes", Outcome.YES))
 
 
-def test_the_adapter_is_added_as_peft_adds_it(folder, seven):
-    peft = pytest.importorskip("peft")
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    shape = med_alpaca._language_config(folder)
-    config = LlamaConfig(
-        vocab_size=shape.vocabulary,
-        hidden_size=shape.width,
-        intermediate_size=shape.inner,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        rms_norm_eps=shape.eps,
-        attn_implementation="eager",
-    )
-    theirs = LlamaForCausalLM(config)
-    theirs.load_state_dict(checkpoint.read(folder))
-    theirs = peft.PeftModel.from_pretrained(theirs, str(folder / "adapter")).eval()
-    ids = torch.tensor([[1, 20, 33, 47, 5, 60]])
-    ours = seven.engine.composition
-    with torch.inference_mode():
-        wanted = theirs(ids).logits
-        hidden = ours.decoder.states(ours.decoder.embed(ids), torch.arange(6)[None], Causal())
-        assert torch.allclose(ours.decoder.logits(hidden), wanted, atol=1e-4)
-        with theirs.disable_adapter():
-            assert not torch.allclose(theirs(ids).logits, wanted, atol=1e-2)
-
-
-def test_a_pickled_adapter_gives_the_same_weights(tmp_path, seven, monkeypatch):
-    builder.listed(monkeypatch)
-    other = med_alpaca.load_7b(weights=builder.official(tmp_path / "old", pickled=True), dtype=torch.float32)
-    assert seven.identity["adapted"] == other.identity["adapted"] == 4
-    assert seven.identity["experts"] == []
-    for name, tensor in seven.engine.composition.lm.state_dict().items():
-        assert torch.equal(tensor, other.engine.composition.lm.state_dict()[name])
-
-
 def test_prompts_are_cut_in_one_piece_and_answers_begin_without_a_blank(seven):
     prompt = seven.engine.prompt
     text = med_alpaca.prompt_text("Is it?", "CT")
@@ -228,74 +191,3 @@ def test_prompts_are_cut_in_one_piece_and_answers_begin_without_a_blank(seven):
     whole = tuple(prompt.tokenizer.encode("\nyes", add_special_tokens=False).ids)
     assert whole[-len(prompt.answer("yes")) :] == prompt.answer("yes")
     assert seven._root.length == 1  # the opening token
-
-
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"peft_type": "IA3"}, "not a plain LoRA"),
-        ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
-        ({"tensors": {}}, "empty"),
-        ({"r": 8}, "halves"),
-        ({"target_modules": ["q_proj"]}, "belongs to no matrix"),
-    ],
-)
-def test_an_adapter_that_cannot_be_merged_is_refused(folder, tmp_path, monkeypatch, changed, said):
-    builder.listed(monkeypatch)
-    lm = llama.Llama(med_alpaca._language_config(folder))
-    made = builder.adapter(tmp_path, **changed)
-    with pytest.raises(WeightsError, match=said):
-        med_alpaca.merge(lm, *med_alpaca.read_adapter(made), where="here")
-
-
-def test_half_an_adapter_is_refused(folder, tmp_path):
-    tensors = {n: t for n, t in builder.adapter_tensors().items() if "layers.0.self_attn.q_proj.lora_B" not in n}
-    config, held = med_alpaca.read_adapter(builder.adapter(tmp_path, tensors=tensors))
-    with pytest.raises(WeightsError, match="halves"):
-        med_alpaca.merge(llama.Llama(med_alpaca._language_config(folder)), config, held, where="here")
-
-
-def test_what_is_absent_is_said(tmp_path, folder):
-    with pytest.raises(WeightsError, match="do not come with") as caught:
-        med_alpaca.load_7b()
-    assert "--model visual-med-alpaca-7b:FOLDER" in caught.value.remedy
-    with pytest.raises(WeightsError, match=r"config\.json"):
-        med_alpaca.load_7b(weights=tmp_path)
-    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
-    with pytest.raises(WeightsError, match="adapter_config"):
-        med_alpaca.load_7b(weights=tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "opt"}')
-    with pytest.raises(WeightsError, match="'opt'"):
-        med_alpaca.load_7b(weights=tmp_path)
-
-
-def test_experts_beside_the_language_model_are_found(tmp_path, study):
-    find = med_alpaca._Found(tmp_path, "cpu")
-    assert find(Kind.CT).describe(study).said.confidence == 0
-    builder.med_git(tmp_path / "med-git")
-    builder.deplot(tmp_path / "deplot")
-    caption, plot = find(Kind.CT), find(Kind.PLOT)
-    assert caption is find(Kind.XRAY)
-    for expert in (caption, plot):
-        said = expert.describe(study).said
-        assert 0 <= said.confidence <= 1
-        assert said == expert.describe(study).said
-    assert find(Kind.ULTRASOUND).name == "none"
-
-
-def test_a_broken_expert_is_refused_in_words(tmp_path):
-    (tmp_path / "med-git").mkdir()
-    with pytest.raises(WeightsError, match="not a checkpoint of GitForCausalLM"):
-        med_alpaca._Found(tmp_path, "cpu")(Kind.MR)
-
-
-def test_med_git_sees_what_the_published_processor_would_show(tmp_path, study):
-    expert = med_alpaca.MedGit(builder.med_git(tmp_path))
-    shown = []
-    expert.model.register_forward_pre_hook(lambda _m, _a, kwargs: shown.append(kwargs.get("pixel_values")), with_kwargs=True)
-    expert.describe(study)
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-
-    wanted = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=32)(study.image.pixels[0], return_tensors="pt")["pixel_values"]
-    assert shown[0].shape == wanted.shape
-    assert (shown[0] - wanted).abs().max() < 0.05

@@ -9,6 +9,7 @@ import torch
 from vesalius.errors import WeightsError
 from vesalius.models import efficientnet, router
 from vesalius.models.router import KINDS, Kind
+from vesalius.train import drawn
 from vesalius.train import router as training
 
 
@@ -59,7 +60,7 @@ def test_no_held_out_recording_photograph_or_kind_of_plot_was_trained_on(shipped
 
 def test_a_picture_goes_the_same_way_alone_and_among_others(shipped):
     random = np.random.default_rng(3)
-    pictures = [training.tissue(random), training.sector(random), GREY]
+    pictures = [drawn.tissue(random), drawn.sector(random), GREY]
     together = shipped.routes(pictures)
     alone = [shipped.route(picture) for picture in pictures]
     assert [r.kind for r in together] == [r.kind for r in alone]
@@ -95,20 +96,6 @@ def test_the_report_counts_by_kind_and_source():
     assert found["confusion"]["CT"] == {"CT": 1, "MR": 1}
     assert "CT: a (real)" in training.table(found)
     json.dumps(found)
-
-
-@pytest.mark.parametrize("draw", [training.sector, training.tissue, training.scene, training.nothing])
-def test_drawings_are_pictures_and_repeat(draw):
-    first, second = draw(np.random.default_rng(5)), draw(np.random.default_rng(5))
-    assert first.dtype == np.uint8
-    assert np.array_equal(first, second)
-
-
-@pytest.mark.parametrize("name", [*training.PLOTS, *training.HELD_PLOTS])
-def test_every_kind_of_plot_is_drawn(name):
-    made = training.figure(name, np.random.default_rng(1))
-    assert made.shape[2] == 3
-    assert 0.02 < (made < 200).mean() < 0.98
 
 
 def test_without_data_the_command_says_what_is_absent(tmp_path, capsys):
