@@ -171,6 +171,21 @@ def official(folder, size=None, seed=0):
     return write_tokenizer(folder)
 
 
+def chapter(folder, size=None, seed=0):
+    """The same with the projector of the chapter's description."""
+    size = size or Size()
+    found = {n: t for n, t in tensors(size, seed).items() if not n.startswith("model.visual.") or n.startswith("model.visual.model.")}
+    v, w = size.vision_width, size.width
+    mlp = {"0.weight": (w, v), "0.bias": (w,), "1.weight": (w,), "1.bias": (w,), "3.weight": (w, w), "3.bias": (w,)}
+    official(folder, size, seed)
+    for path in folder.glob("model*.safetensors*"):
+        path.unlink()
+    write_shards(folder, found | randoms({f"model.visual.mlp.{n}": shape for n, shape in mlp.items()}, seed), shards=2)
+    config = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", {**config, "architectures": ["CheXagentChapterForCausalLM"]})
+    return folder
+
+
 def load(folder, **options):
     """The model in float32."""
     return chexagent.load(weights=folder, dtype=torch.float32, **options)

@@ -4,24 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from tests.checkpoints import chexagent, llava_med, llava_med_v1, med_alpaca, med_flamingo, stock
+from tests.checkpoints.table import BUILDERS
 from vesalius.domain.exchange import Question
 from vesalius.domain.study import Image, Intensity, Modality, single
-from vesalius.errors import UserError
+from vesalius.errors import InvalidValue, UserError
 from vesalius.models.base import GREEDY, GenerativeModel, Sampling, Task
 from vesalius.models.cards import CARDS, MODELS, REMOTE
+from vesalius.reader.questioning import Reader
 
-BUILDERS = {
-    "llava-med-1.5-7b": llava_med.official,
-    "llava-med-1.0-7b": llava_med_v1.official,
-    "chexagent-2-3b": chexagent.official,
-    "med-flamingo-9b": med_flamingo.official,
-    "medgemma-4b": stock.gemma,
-    "lingshu-7b": stock.qwen,
-    "visual-med-alpaca-7b": med_alpaca.official,
-}
-# of these another test asks: shipped weights, a server, a configuration without weights, models that only embed
-ELSEWHERE = {"pocket", "visual-med-alpaca-pocket", "llava-med-13b", REMOTE, *(n for n, c in CARDS.items() if Task.VQA not in c.tasks)}
+# of these another test asks: shipped weights, a server, models that only embed
+ELSEWHERE = {"pocket", "visual-med-alpaca-pocket", REMOTE, *(n for n, c in CARDS.items() if Task.VQA not in c.tasks)}
 QUESTIONS = [Question(text) for text in ("Is there a mass in the liver?", "Is the heart enlarged?", "What organ is shown in this image?")]
 
 
@@ -89,3 +81,51 @@ def test_no_family_has_weights_without_a_folder():
     for name in BUILDERS:
         with pytest.raises(UserError, match=name):
             MODELS.load(name)()
+
+
+def test_what_is_asked_through_the_gate_is_what_is_answered_without_it(family):
+    """The gate weighs an answer; it never writes one."""
+    name, model = family
+    study = _study()
+    reading = Reader(model, rewordings=2, samples=2).ask(study, QUESTIONS[0])
+    said = model.answer(model.encode(study), [QUESTIONS[0]])[0]
+    assert (reading.answer.text, reading.answer.outcome) == (said.text, said.outcome)
+    assert reading.answer.confidence == pytest.approx(said.confidence, abs=1e-4)
+    assert reading.model["name"] == name
+
+
+def test_no_answer_is_longer_than_it_may_be(family):
+    _, model = family
+    for most in (1, 3):
+        said = model.answer(model.encode(_study()), QUESTIONS, Sampling(0.8, most, 1))
+        assert all(a.tokens <= most for a in said if a.tokens)
+
+
+def test_what_exceeds_the_context_is_refused_with_the_count(family):
+    _, model = family
+    image, question, way = model.encode(_study()), QUESTIONS[2], Sampling(max_new_tokens=200_000)
+    calls = [lambda: model.score(image, question, ["no mass of the liver " * 9000])]
+    if getattr(image, "heard", None) is None:  # a router that finds no expert does not ask its language model
+        calls += [lambda: model.answer(image, [question], way), lambda: list(model.stream(image, question, way))]
+    for call in calls:
+        with pytest.raises(InvalidValue, match=r"\d+.*context of \d+"):
+            call()
+
+
+@pytest.fixture(scope="module")
+def half(family, tmp_path_factory):
+    name, _ = family
+    return MODELS.load(name)(weights=BUILDERS[name](tmp_path_factory.mktemp("half")), dtype=torch.bfloat16)
+
+
+def test_bfloat16_on_a_cpu_is_near(family, half):
+    """Weights of three digits: figures near, and the same rules: order and company change no text."""
+    name, model = family
+    study = _study()
+    if name != "visual-med-alpaca-7b":  # what its language model is told depends on an expert that is absent here
+        whole, near = (m.score(m.encode(study), QUESTIONS[0], ["yes", "no"]) for m in (model, half))
+        assert np.abs(whole - near).max() < 0.02 * np.abs(whole).max()
+        assert not np.array_equal(whole, near)
+    image = half.encode(study)
+    together = half.answer(image, QUESTIONS, Sampling(0.0, 1))
+    assert [a.text for a in together] == [half.answer(image, [q], Sampling(0.0, 1))[0].text for q in QUESTIONS]

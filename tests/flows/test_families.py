@@ -4,29 +4,12 @@ import json
 
 import pytest
 
-from tests.checkpoints import chexagent, llava_med, llava_med_v1, med_alpaca, med_flamingo, stock
+from tests.checkpoints.table import BUILDERS
 
 
-def _alpaca(folder):
-    made = med_alpaca.official(folder)
-    med_alpaca.med_git(made / "med-git")
-    return made
-
-
-FOLDERS = {
-    "llava-med-1.5-7b": llava_med.official,
-    "llava-med-1.0-7b": llava_med_v1.official,
-    "chexagent-2-3b": chexagent.official,
-    "med-flamingo-9b": med_flamingo.official,
-    "medgemma-4b": stock.gemma,
-    "visual-med-alpaca-7b": _alpaca,
-    "lingshu-7b": stock.qwen,
-}
-
-
-@pytest.fixture(scope="module", params=sorted(FOLDERS))
+@pytest.fixture(scope="module", params=sorted(BUILDERS))
 def family(request, tmp_path_factory):
-    return request.param, FOLDERS[request.param](tmp_path_factory.mktemp(request.param))
+    return request.param, BUILDERS[request.param](tmp_path_factory.mktemp(request.param))
 
 
 def test_a_family_is_questioned_like_any_model(vesalius, dicom, family, tmp_path):

@@ -21,6 +21,7 @@ MODELS = Table(
         "llava-med-1.0-7b": "vesalius.models.llava_med_v1:load",
         "llava-med-13b": "vesalius.models.llava_vicuna:load",
         "chexagent-2-3b": "vesalius.models.chexagent:load",
+        "chexagent-chapter": "vesalius.models.chexagent_chapter:load",
         "med-flamingo-9b": "vesalius.models.med_flamingo:load",
         "visual-med-alpaca-pocket": "vesalius.models.med_alpaca:load",
         "visual-med-alpaca-7b": "vesalius.models.med_alpaca_7b:load",
@@ -90,6 +91,26 @@ _CHEXAGENT = ModelCard(
         "one image takes half of its context: two images in one prompt do not fit",
         "a picture is stretched to a square of 512 x 512 pixels",
         "research only: the tower's licence is non-commercial",
+    ),
+)
+_CHEXAGENT_CHAPTER = ModelCard(
+    name="chexagent-chapter",
+    weights="none exist",
+    summary="CheXagent as a book chapter has it: SigLIP at 512 px, Linear, LayerNorm, GELU, Linear, Phi-2: a declared configuration without weights",
+    tasks=(Task.VQA, Task.REPORT, Task.FINDINGS),
+    licence="of whatever weights are loaded",
+    modalities=("CR", "DX"),
+    body_parts=("CHEST",),
+    languages=("en",),
+    context=2048,
+    image_tokens=1024,
+    parameters=3_093_014_528,
+    source="a description of the projector; the rest as chexagent-2-3b",
+    revision="1",
+    limits=(
+        "no such weights were ever released: a folder must be trained or had elsewhere",
+        "what it can do is what its weights were trained for; no figures exist",
+        "one image takes half of its context: two images in one prompt do not fit",
     ),
 )
 _BIOMEDCLIP = ModelCard(
@@ -282,6 +303,7 @@ _ALL = (
     _LLAVA_MED_V1,
     _LLAVA_MED_13B,
     _CHEXAGENT,
+    _CHEXAGENT_CHAPTER,
     _MED_FLAMINGO,
     _MED_ALPACA_POCKET,
     _MED_ALPACA,

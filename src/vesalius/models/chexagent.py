@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +32,7 @@ from vesalius.models.decoder import default_dtype
 from vesalius.models.llava import IMAGE
 from vesalius.models.vit import ACTIVATIONS, VisionShape, VisionTransformer
 
-NAME = "chexagent-2-3b"
+NAME, ARCHITECTURE = "chexagent-2-3b", "CheXagentForCausalLM"
 SYSTEM = "You are a helpful assistant."
 END, IMAGE_START, IMAGE_END, IMAGE_PAD = "<|endoftext|>", "<|img|>", "<|/img|>", "<|imgpad|>"
 GROUNDING = ("<|ref|>", "<|/ref|>", "<|box|>", "<|/box|>", "<|quad|>", "<|/quad|>")
@@ -94,9 +94,9 @@ class Projector(nn.Module):
         return cast(Tensor, self.ln_post(self.attn_pool(features + self.pos_embed))) @ self.proj
 
 
-def build(vision: VisionShape, language: phi.Shape) -> Composition:
-    """The composition with weights yet to be filled in."""
-    return Composition(Tower(vision), Projector(vision.patches, vision.width, language.width), phi.Phi(language))
+def build(vision: VisionShape, language: phi.Shape, projector: Callable[[int, int, int], nn.Module] = Projector) -> Composition:
+    """The composition with weights yet to be filled in; the projector is made of the patches and the widths of tower and language model."""
+    return Composition(Tower(vision), projector(vision.patches, vision.width, language.width), phi.Phi(language))
 
 
 def prompt_text(turns: Sequence[tuple[str, str | None]], *, system: str = SYSTEM, images: int = 1) -> str:
@@ -221,18 +221,21 @@ class CheXagent(Composed):
         return prepare(render(study.image), int(size))[None].to(weight)  # type: ignore[arg-type]
 
 
-def read_config(folder: Path) -> tuple[VisionShape, phi.Shape]:
+def read_config(folder: Path, architecture: str = ARCHITECTURE) -> tuple[VisionShape, phi.Shape]:
     """Shapes of tower and language model.
 
     The published configuration does not store the tower's numbers but its name; a name that is a folder beside it is read.
+
+    Args:
+        architecture: what the configuration must say that it is of.
 
     Raises:
         WeightsError: the configuration is absent, of another model, or names an unknown tower.
     """
     config = checkpoint.read_json(folder / "config.json")
     kinds, visual = config.get("architectures"), config.get("visual")
-    if kinds != ["CheXagentForCausalLM"] or not isinstance(visual, Mapping):
-        raise WeightsError(f"{folder}: is a checkpoint of {kinds!r}, not of CheXagent-2", remedy="name the model that the checkpoint is of")
+    if kinds != [architecture] or not isinstance(visual, Mapping):
+        raise WeightsError(f"{folder}: is a checkpoint of {kinds!r}, not of {architecture!r}", remedy="name the model that the checkpoint is of")
     vision, language = _tower(folder, str(visual.get("vision_model_name_or_path", next(iter(TOWERS))))), phi.read_shape(config)
     if visual.get("image_size", vision.image) != vision.image or visual.get("output_dim", language.width) != language.width:
         what = f"images of {visual.get('image_size')} px in a width of {visual.get('output_dim')} do not fit tower and language model"
@@ -352,18 +355,37 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype
     if weights is None:
         remedy = f"download StanfordAIMI/CheXagent-2-3b and name its folder: --model {NAME}:FOLDER"
         raise WeightsError(f"the weights of {NAME} do not come with this package", remedy=remedy)
-    vision, language = read_config(weights)
+    return CheXagent(card(NAME), *assemble(NAME, weights, read_config(weights), Projector, device, dtype))
+
+
+def assemble(
+    name: str,
+    weights: Path,
+    shapes: tuple[VisionShape, phi.Shape],
+    projector: Callable[[int, int, int], nn.Module],
+    device: str,
+    dtype: torch.dtype | None,
+) -> tuple[Composition, PicturePrompt, dict[str, Any]]:
+    """Composition, prompt and what is known of the weights, from a checkpoint whose names are those of the official layout.
+
+    Args:
+        name: of the model. shapes: as `read_config` gives them. projector: as `build` takes it. device, dtype: as `load`.
+
+    Raises:
+        WeightsError: the checkpoint does not hold this model, or memory does not.
+    """
+    vision, language = shapes
     tokenizer = read_tokenizer(weights)
     if tokenizer.get_vocab_size() > language.vocabulary:
         what = f"{weights}: the tokenizer has {tokenizer.get_vocab_size()} tokens and the model {language.vocabulary} rows"
         raise WeightsError(what, remedy="fetch the checkpoint again")
     kind = dtype or _dtype(device)
     with torch.device("meta"):
-        composition = build(vision, language)
-    memory.require(NAME, sum(p.numel() for p in composition.parameters()), str(kind).removeprefix("torch."), memory.room(device))
+        composition = build(vision, language, projector)
+    memory.require(name, sum(p.numel() for p in composition.parameters()), str(kind).removeprefix("torch."), memory.room(device))
     checkpoint.fill(composition, OFFICIAL.there_to_here(checkpoint.read(weights)), where=str(weights))
     composition.to(device=device, dtype=kind).eval()
     images = [number for number in map(tokenizer.token_to_id, (IMAGE_START, IMAGE_END, IMAGE_PAD)) if number is not None]
     unscored = tuple(sorted({*range(tokenizer.get_vocab_size(), language.vocabulary), *images}))
     about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": OFFICIAL.name}
-    return CheXagent(card(NAME), composition, PicturePrompt(tokenizer, dataclasses.replace(TEMPLATE, unscored=unscored)), about)
+    return composition, PicturePrompt(tokenizer, dataclasses.replace(TEMPLATE, unscored=unscored)), about
