@@ -33,7 +33,7 @@ def test_a_family_without_weights_says_what_to_download(typed, dicom, family):
 
 
 def test_a_checkpoint_is_converted_and_asked(vesalius, dicom, tmp_path):
-    source = llava_med.official(tmp_path / "official")
+    source = BUILDERS["llava-med-1.5-7b"](tmp_path / "official")
     made = vesalius("models", "convert", source, tmp_path / "new", "--layout", "transformers")
     assert made.code == 0
     assert made.out.strip() == str(tmp_path / "new")

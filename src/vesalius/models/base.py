@@ -41,6 +41,7 @@ class ModelCard:
         parameters: number of parameters.
         limits: sentences that say what it cannot do.
         weights: how they are had, in two or three words.
+        measured: what this package measured of it, a sentence each, with interval and n; the pages of results hold the rest.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ModelCard:
     revision: str
     limits: tuple[str, ...] = ()
     weights: str = "to be downloaded"
+    measured: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
