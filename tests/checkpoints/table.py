@@ -2,7 +2,7 @@
 
 import json
 
-from tests.checkpoints import chexagent, llava_med, llava_med_v1, med_alpaca, med_flamingo, stock
+from tests.checkpoints import chexagent, chexagent_8b, llava_med, llava_med_v1, med_alpaca, med_flamingo, stock
 
 
 def _vicuna(folder):
@@ -25,6 +25,7 @@ BUILDERS = {
     "llava-med-13b": _vicuna,
     "chexagent-2-3b": chexagent.official,
     "chexagent-chapter": chexagent.chapter,
+    "chexagent-8b": chexagent_8b.official,
     "med-flamingo-9b": med_flamingo.official,
     "medgemma-4b": stock.gemma,
     "lingshu-7b": stock.qwen,
