@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vesalius.cli.console import Steps
+from vesalius.cli.console import Steps, say
 from vesalius.cli.table import columns, facts
 from vesalius.errors import DataMissing, UserError, nearest
 
@@ -131,15 +131,45 @@ def recommend_models(task: str, as_json: bool) -> None:
         click.echo(columns(("MODEL", "BFLOAT16", "FITS HERE", "LICENCE", "WHY"), rows))
 
 
+@models.command("fetch", short_help="Download a model's weights, checked.")
+@click.argument("name")
+@click.argument("target", required=False, type=click.Path(path_type=Path))
+@click.option("--revision", metavar="R", help="Commit, branch or tag of the model's own repository.")
+@click.option("--parts", metavar="A,B", default="", help="Only these parts of the model.")
+def fetch_model(name: str, target: Path | None, revision: str | None, parts: str) -> None:
+    """Download all that model NAME needs into the folder TARGET (default: NAME, here), check every file, and go on where an earlier call was stopped.
+
+    Prints the folder. A folder that is complete is checked and nothing is downloaded.
+    """
+    from vesalius.models.base import Task
+    from vesalius.models.cards import CARDS
+    from vesalius.models.obtain import fetch
+
+    with Steps() as steps:
+        done = fetch(
+            name,
+            target,
+            revision=revision,
+            parts=[part.strip() for part in parts.split(",") if part.strip()],
+            progress=lambda now, total, what: steps.share(now // 1_000_000, total // 1_000_000, f"{what}, MB:"),
+        )
+    if done.note:
+        say(f"{done.note}.")
+    how = f"--model {name}:{done.folder}" if name not in CARDS or Task.VQA in CARDS[name].tasks else f"load(weights=Path({str(done.folder)!r}))"
+    say(f"{done.files} files are whole, {done.fetched} of them fetched now ({done.size / 1e6:,.1f} MB); use it with {how}")
+    click.echo(str(done.folder))
+
+
 @models.command("convert", short_help="Write a checkpoint in another layout.")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--layout", required=True, metavar="NAME", help="official or transformers.")
-def convert_checkpoint(source: Path, target: Path, layout: str) -> None:
-    """Write the LLaVA-Med 1.5 checkpoint in SOURCE, of any published layout, to the new folder TARGET in another, losslessly."""
+@click.option("--layout", required=True, metavar="NAME", help="official or transformers; of med-flamingo-9b 0.0.2 or 2.x.")
+@click.option("--model", metavar="NAME", help="What the checkpoint is of, where its configuration does not show it.")
+def convert_checkpoint(source: Path, target: Path, layout: str, model: str | None) -> None:
+    """Write the checkpoint in SOURCE to the new folder TARGET in another of its layouts, losslessly: the way back gives every tensor to the bit."""
     from vesalius.models.convert import convert
 
-    click.echo(str(convert(source, target, layout)))
+    click.echo(str(convert(source, target, layout, model)))
 
 
 def _model_facts(card: ModelCard) -> str:
@@ -158,6 +188,7 @@ def _model_facts(card: ModelCard) -> str:
             ("context", f"{card.context:,} tokens, {card.image_tokens} of them an image"),
             ("source", card.source),
             ("revision", card.revision),
+            ("measured", card.measured or "nothing here: its published weights could not be had"),
             ("limits", card.limits),
         ]
     )

@@ -1,153 +1,144 @@
-"""From one published layout of a checkpoint to another, tensor by tensor, losslessly: `vesalius models convert`.
+"""From one published layout of a checkpoint to another and back, losslessly: `vesalius models convert`.
 
-In: a folder as published. Out: a new folder in the other layout, shards and index, with what else the folder held. Nothing is rounded, nothing is drawn.
+In: a folder as published. Out: a new folder in the other layout, with what else the folder held. Nothing is rounded, nothing is drawn; tensors are mapped, so
+that memory holds one shard. The target appears when it is whole, or not at all.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from torch import Tensor
+from vesalius.errors import ConfigError, UserError, WeightsError, nearest
+from vesalius.models.cards import CARDS, MODELS
+from vesalius.models.layouts import flamingo, llava, parts
+from vesalius.models.layouts.files import KEPT
 
-from vesalius.errors import ConfigError, WeightsError, nearest
-from vesalius.models import checkpoint, llava, llava_med
-from vesalius.models.checkpoint import KeyMap
-from vesalius.models.vit import VisionShape
-
-LAYOUTS: Mapping[str, KeyMap] = MappingProxyType({"official": llava.OFFICIAL, "transformers": llava.CONVERTED})
-SHARD = 4_000_000_000  # bytes, at most
-_TOKENIZER = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json")
+OFFICIAL, TRANSFORMERS = "official", "transformers"
+Write = Callable[[Path, Path, str], None]
 
 
-def convert(source: Path, target: Path, layout: str) -> Path:
-    """Write a LLaVA-Med 1.5 checkpoint in another layout.
+def _parted(split: Callable[[Path, Path], None], join: Callable[[Path, Path], None]) -> Write:
+    def write(source: Path, work: Path, layout: str) -> None:
+        found = TRANSFORMERS if (source / KEPT).is_dir() else OFFICIAL
+        if found == layout:
+            other = OFFICIAL if found == TRANSFORMERS else TRANSFORMERS
+            raise WeightsError(f"{source}: is in the layout {found!r} already", remedy=f"name the other one: --layout {other}")
+        (split if layout == TRANSFORMERS else join)(source, work)
 
-    The transformers layout gets a row for `<image>` behind the vocabulary, a copy of the last row, which is never scored; it is dropped on the way back.
+    return write
+
+
+def _llava(name: str) -> Write:
+    return lambda source, work, layout: llava.convert(name, source, work, layout)
+
+
+FAMILIES: Mapping[str, tuple[tuple[str, ...], Write]] = MappingProxyType(
+    {
+        "llava-med-1.5-7b": ((OFFICIAL, TRANSFORMERS), _llava("llava-med-1.5-7b")),
+        "llava-med-1.0-7b": ((OFFICIAL, TRANSFORMERS), llava.convert_v1),
+        "llava-med-13b": ((OFFICIAL, TRANSFORMERS), _llava("llava-med-13b")),
+        "chexagent-2-3b": ((OFFICIAL, TRANSFORMERS), _parted(parts.split_chexagent, parts.join_chexagent)),
+        "biomedclip": ((OFFICIAL, TRANSFORMERS), _parted(parts.split_biomedclip, parts.join_biomedclip)),
+        "med-flamingo-9b": ((flamingo.OLDER, flamingo.NEWER), flamingo.convert),
+    }
+)
+_ONE = "is published in the layout of transformers itself"
+SAME: Mapping[str, str] = MappingProxyType(
+    {
+        "medgemma-4b": _ONE,
+        "lingshu-7b": _ONE,
+        "medsiglip-448": _ONE,
+        "visual-med-alpaca-7b": "is LLaMA-7B in the layout of transformers and an adapter in that of PEFT as they stand",
+    }
+)
+_CLASSES: Mapping[str, str] = MappingProxyType(
+    {
+        "Gemma3ForConditionalGeneration": "medgemma-4b",
+        "Qwen2_5_VLForConditionalGeneration": "lingshu-7b",
+        "SiglipModel": "medsiglip-448",
+        "CheXagentForCausalLM": "chexagent-2-3b",
+        "LlamaForCausalLM": "visual-med-alpaca-7b",
+    }
+)
+
+
+def convert(source: Path, target: Path, layout: str, model: str | None = None) -> Path:
+    """Write a checkpoint in another layout.
 
     Args:
-        source: a folder in any of the published layouts. target: a folder that does not exist. layout: a key of `LAYOUTS`.
+        source: a folder in a published layout, or one that was converted. target: a folder that does not exist. layout: "official" or "transformers"; of
+            Med-Flamingo "0.0.2" or "2.x". model: its name; None guesses it from the folder.
 
     Raises:
-        ConfigError: no such layout, or the target exists. WeightsError: the source is not such a checkpoint, or the target cannot be written.
+        ConfigError: no such layout, or the target exists. UnknownName: no such model. UserError: the model has one layout.
+        WeightsError: the source is not such a checkpoint, cannot be converted losslessly, or the target cannot be written.
     """
-    if layout not in LAYOUTS:
-        guess = nearest(layout, LAYOUTS)
-        raise ConfigError(f"no layout is called {layout!r}", remedy=f"did you mean {guess!r}?" if guess else f"use {' or '.join(LAYOUTS)}")
     if target.exists():
         raise ConfigError(f"{target}: exists already", remedy="name a folder that does not exist")
-    vision, language, layer, image_row = llava_med.read_config(source)
-    tensors = checkpoint.read(source)
-    found = llava.layout(list(tensors))
-    if found is None:
-        raise WeightsError(f"{source}: is of no published LLaVA layout", remedy="give the folder of an official or a converted checkpoint")
-    ours = found.there_to_here(tensors)
-    rows = language.vocabulary if image_row is None else image_row
-    ours |= {n: _rows(ours[n], rows + (layout == "transformers")) for n in ("lm.model.embed_tokens.weight", "lm.lm_head.weight")}
-    config = _transformers(source, vision, rows, layer) if layout == "transformers" else _official(source, rows, layer)
+    name = model or guess(source)
+    MODELS.target(name)
+    if name in SAME:
+        raise UserError(f"{name} {SAME[name]}: there is nothing to convert", remedy="use the folder as it is")
+    if name not in FAMILIES:
+        weights = f" (its weights: {CARDS[name].weights})" if name in CARDS else ""
+        raise UserError(f"no second layout of {name} is known{weights}", remedy=f"those of {', '.join(FAMILIES)} are")
+    layouts, write = FAMILIES[name]
+    if layout not in layouts:
+        meant = nearest(layout, layouts)
+        raise ConfigError(f"no layout of {name} is called {layout!r}", remedy=f"did you mean {meant!r}?" if meant else f"use {' or '.join(layouts)}")
     work = target.with_name(f".{target.name}.part")
     shutil.rmtree(work, ignore_errors=True)
     try:
         work.mkdir(parents=True)
-        write(work, LAYOUTS[layout].here_to_there(ours))
-        (work / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        for name in _TOKENIZER:
-            if (source / name).exists():
-                shutil.copy(source / name, work / name)
-        if layout == "official":
-            _tower(work, vision)
+        write(source, work, layout)
         work.rename(target)
     except OSError as error:
-        shutil.rmtree(work, ignore_errors=True)
         raise WeightsError(f"{target}: cannot be written ({error.strerror})", remedy="free space or name another folder") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     return target
 
 
-def write(folder: Path, tensors: Mapping[str, Tensor], *, size: int = SHARD) -> None:
-    """Tensors as shards of at most `size` bytes each, with their index."""
-    from safetensors.torch import save_file
+def guess(source: Path) -> str:
+    """The model that a folder holds, by its files and its configuration.
 
-    shards: list[dict[str, Tensor]] = [{}]
-    filled = 0
-    for name in sorted(tensors):
-        bytes_of = tensors[name].numel() * tensors[name].element_size()
-        if shards[-1] and filled + bytes_of > size:
-            shards.append({})
-            filled = 0
-        shards[-1][name] = tensors[name].contiguous()
-        filled += bytes_of
-    weight_map: dict[str, str] = {}
-    for number, part in enumerate(shards, 1):
-        file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        save_file(part, folder / file, metadata={"format": "pt"})
-        weight_map |= dict.fromkeys(part, file)
-    total = sum(t.numel() * t.element_size() for t in tensors.values())
-    index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-
-
-def _rows(matrix: Tensor, count: int) -> Tensor:
-    """The first rows, or one more that repeats the last."""
-    return matrix[:count] if count <= len(matrix) else matrix[[*range(len(matrix)), *[-1] * (count - len(matrix))]]
+    Raises:
+        WeightsError: it does not show.
+    """
+    if (source / "model.pt").exists():
+        return "med-flamingo-9b"
+    if (source / "open_clip_config.json").exists() or (source / parts.HEADS).exists():
+        return "biomedclip"
+    if (source / parts.PROJECTOR).exists():
+        return "chexagent-2-3b"
+    try:
+        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+        found = _by_config(config)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise WeightsError(f"{source}: config.json cannot be read", remedy="give the folder of a published checkpoint") from error
+    if found is None:
+        what = f"{source}: is a checkpoint of {config.get('model_type')!r}, which could be of no model or of several"
+        raise WeightsError(what, remedy="name it: --model NAME")
+    return found
 
 
-def _text(source: Path) -> dict[str, object]:
-    config: dict[str, object] = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    text = config.get("text_config", config)
-    return {k: v for k, v in dict(text).items() if not k.startswith(("mm_", "image_aspect")) and k not in ("architectures", "model_type")}  # type: ignore[call-overload]
+def _by_config(config: Mapping[str, Any]) -> str | None:
+    kind = config.get("model_type")
+    if kind in ("llava", "llava_mistral", "llava_llama"):
+        return _by_projector(config, str(kind))
+    return next((_CLASSES[name] for name in config.get("architectures") or () if name in _CLASSES), None)
 
 
-def _transformers(source: Path, vision: VisionShape, rows: int, layer: int) -> dict[str, object]:
-    return {
-        "architectures": ["LlavaForConditionalGeneration"],
-        "model_type": "llava",
-        "image_token_index": rows,
-        "projector_hidden_act": "gelu",
-        "vision_feature_layer": layer,
-        "vision_feature_select_strategy": "default",
-        "vision_config": _clip(vision),
-        "text_config": {"model_type": "mistral", **_text(source), "vocab_size": rows + 1},
-    }
-
-
-def _official(source: Path, rows: int, layer: int) -> dict[str, object]:
-    vision = llava_med.read_config(source)[0]
-    named = next((name for name, shape in llava_med.TOWERS.items() if shape == vision), "tower")
-    return {
-        **_text(source),
-        "architectures": ["LlavaMistralForCausalLM"],
-        "model_type": "llava_mistral",
-        "vocab_size": rows,
-        "mm_vision_tower": named,
-        "mm_hidden_size": vision.width,
-        "mm_projector_type": "mlp2x_gelu",
-        "mm_vision_select_layer": layer,
-        "mm_vision_select_feature": "patch",
-        "mm_use_im_start_end": False,
-        "mm_use_im_patch_token": False,
-        "image_aspect_ratio": "pad",
-    }
-
-
-def _clip(vision: VisionShape) -> dict[str, object]:
-    return {
-        "model_type": "clip_vision_model",
-        "image_size": vision.image,
-        "patch_size": vision.patch,
-        "hidden_size": vision.width,
-        "intermediate_size": vision.inner,
-        "num_hidden_layers": vision.layers,
-        "num_attention_heads": vision.heads,
-        "hidden_act": vision.activation,
-        "layer_norm_eps": vision.eps,
-    }
-
-
-def _tower(folder: Path, vision: VisionShape) -> None:
-    """The configuration of a tower that has no published name, where the loader looks for it."""
-    if vision not in llava_med.TOWERS.values():
-        (folder / "tower").mkdir()
-        (folder / "tower" / "config.json").write_text(json.dumps(_clip(vision), indent=2) + "\n", encoding="utf-8")
+def _by_projector(config: Mapping[str, Any], kind: str) -> str:
+    text = config["text_config"].get("model_type") if "vision_config" in config else None
+    if "mistral" in (text, kind.removeprefix("llava_")):
+        return "llava-med-1.5-7b"
+    single = config.get("projector_hidden_act", "gelu") == "linear" if text else config.get("mm_projector_type", "linear") == "linear"
+    if "mm_vision_tower_checkpoint" in config:
+        return "llava-rad-7b"
+    return "llava-med-1.0-7b" if single and kind == "llava" else "llava-med-13b"

@@ -8,6 +8,7 @@ import torch
 from tests.checkpoints import llava_med as tiny
 from vesalius.errors import ConfigError, WeightsError
 from vesalius.models import checkpoint, convert, llava, llava_med
+from vesalius.models.layouts import files
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_transformers_itself_loads_what_is_written(official, tmp_path):
 
 
 def test_large_checkpoints_are_written_in_shards(tmp_path):
-    convert.write(tmp_path, {"a": torch.zeros(10), "b": torch.ones(10), "c": torch.zeros(1)}, size=44)
+    files.write(tmp_path, {"a": torch.zeros(10), "b": torch.ones(10), "c": torch.zeros(1)}, size=44)
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
     assert checkpoint.read(tmp_path).keys() == {"a", "b", "c"}
 
