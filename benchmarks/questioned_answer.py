@@ -7,54 +7,35 @@ so that all do the same work. Peak memory is the process's highest resident size
 one by one; "of peak" is its operations for each second of processor time against those of a large matrix product.
 
     python benchmarks/questioned_answer.py --tokens 49 256 576 --runs 3 --out questioned_answer.json
+
+With `--shape`, models of published shapes with random weights instead, tower included, against `transformers` with the same weights ("cpu": 0.3 billion
+parameters, "full": the published size). Their greedy answers must be the engine's; "equal" counts equal answers + ties of all.
+
+    python benchmarks/questioned_answer.py --shape llava chexagent flamingo llava-after --scale cpu --runs 1 --out shapes.json
+    python benchmarks/questioned_answer.py --shape llava --scale full --device cuda --dtype bfloat16 --out shapes_gpu.json
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-QUESTIONS = (
-    "Is there any evidence of pneumonia in this chest radiograph?",
-    "Does this chest X-ray of the patient show any signs of pneumonia?",
-    "On this film, can an area of pneumonia be seen in either lung?",
-    "Are there findings on this image that are consistent with pneumonia?",
-    "Would you say that pneumonia is present on this chest radiograph?",
-    "Could you tell me whether this radiograph demonstrates any pneumonia?",
-    "Is there radiographic evidence of a pneumonia in this picture?",
-    "In this chest radiograph, is pneumonia one of the findings?",
-    "Looking at this chest X-ray, do you see evidence of pneumonia?",
-)
-SAMPLES, CONTROLS, NEW_TOKENS, FEATURES = 8, 2, 6, 1280
-WORKLOADS = ("one image", "with controls")
+import compare
+from harness import CONTROLS, NEW_TOKENS, QUESTIONS, WORKLOADS, Item, Worker, in_turns, items, medians, serve
+
+FEATURES = 1280
 BEFORE, BETWEEN, AFTER = "<|im_start|>user\n", "\n", "<|im_end|>\n<|im_start|>assistant\n"
-
-
-@dataclasses.dataclass(frozen=True)
-class Item:
-    image: int
-    question: str
-    sampled: bool
-    seed: int
-
-
-def items(workload: str) -> list[Item]:
-    if workload == "warm-up":
-        return [Item(0, QUESTIONS[0], False, 0), Item(0, QUESTIONS[1], True, 0)]
-    made = [Item(0, q, False, 0) for q in QUESTIONS] + [Item(0, QUESTIONS[0], True, seed) for seed in range(SAMPLES)]
-    return made + ([Item(i + 1, QUESTIONS[0], False, 0) for i in range(CONTROLS)] if workload == WORKLOADS[1] else [])
 
 
 class Side:
     """What all ways share: weights, projector, features, token ids."""
+
+    device = "cpu"
 
     def __init__(self, folder: Path, tokens: int, dtype: str) -> None:
         import torch
@@ -70,9 +51,15 @@ class Side:
         self.features = torch.randn(1 + CONTROLS, tokens, FEATURES, dtype=self.dtype)
         self.tokens = tokens
 
-    def text_tokens(self) -> float:
+    def about(self) -> dict[str, Any]:
         prefix = len(self.prompt.before) + len(self.prompt.between)
-        return prefix + statistics.mean(len(self.prompt.question(q)) for q in QUESTIONS)
+        return {"text_tokens": prefix + statistics.mean(len(self.prompt.question(q)) for q in QUESTIONS)}
+
+    def prepare(self, workload: str) -> None:
+        """Nothing is kept between runs."""
+
+    def report(self) -> dict[str, Any]:
+        return {}
 
 
 class Plain(Side):
@@ -192,80 +179,14 @@ def ways(folder: Path, tokens: int) -> dict[str, Any]:
     return made
 
 
-def resident(key: str) -> float:
-    """VmRSS or VmHWM of this process in MB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key + ":"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
-
-
-def peak_gflops(torch: Any, dtype: Any) -> float:
-    """The best of several large matrix products, for each second of one core: a machine shared with others still shows what a core can give."""
-    a = torch.randn(1536, 1536, dtype=dtype)
-    best = 0.0
-    for _ in range(3):
-        start = time.process_time()
-        a @ a
-        best = max(best, 2 * 1536**3 / (time.process_time() - start) / 1e9)
-    return best
-
-
-def worker(folder: Path, tokens: int, way: str, threads: int) -> None:
-    """Serve runs to the parent: one line in (a workload), one line of JSON out."""
-    import torch
-
-    torch.set_num_threads(threads)
-    side = ways(folder, tokens)[way]()
-    side.run("warm-up")  # first use of every kernel
-    print(json.dumps({"ready": True, "text_tokens": side.text_tokens()}), flush=True)
-    for line in sys.stdin:
-        Path("/proc/self/clear_refs").write_text("5")  # start the high-water mark anew
-        held, peak = resident("VmRSS"), peak_gflops(torch, side.dtype)
-        start, busy = time.perf_counter(), time.process_time()
-        flops = side.run(line.strip())
-        seconds, cpu = time.perf_counter() - start, time.process_time() - busy
-        result = {"seconds": seconds, "cpu_seconds": cpu, "gflop": flops / 1e9, "peak_gflops": peak, "held_mb": held, "peak_mb": resident("VmHWM")}
-        print(json.dumps(result), flush=True)
-
-
-class Worker:
-    def __init__(self, folder: Path, tokens: int, way: str, threads: int) -> None:
-        command = [sys.executable, __file__, "--worker", way, "--tokens", str(tokens), "--weights", str(folder), "--threads", str(threads)]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-        self.text_tokens = self.line()["text_tokens"]
-
-    def line(self) -> dict[str, Any]:
-        text = self.process.stdout.readline()  # type: ignore[union-attr]
-        if not text:
-            raise SystemExit(f"a worker ended with code {self.process.wait()}")
-        return json.loads(text)
-
-    def run(self, workload: str) -> dict[str, Any]:
-        self.process.stdin.write(workload + "\n")  # type: ignore[union-attr]
-        self.process.stdin.flush()  # type: ignore[union-attr]
-        return self.line()
-
-    def end(self) -> None:
-        self.process.stdin.close()  # type: ignore[union-attr]
-        self.process.wait()
-
-
 def measure(folder: Path, tokens: int, runs: int, threads: int) -> list[dict[str, Any]]:
     names = list(ways(folder, tokens))
-    workers = {name: Worker(folder, tokens, name, threads) for name in names}
+    workers = {name: Worker(name, ["--tokens", str(tokens), "--weights", str(folder)], threads).ready() for name in names}
     rows = []
     for workload in WORKLOADS:
-        taken: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-        for _ in range(runs):
-            for name in names:
-                taken[name].append(workers[name].run(workload))
-        medians = {name: {key: statistics.median(run[key] for run in taken[name]) for key in taken[name][0]} for name in names}
-        for name in names:
-            medians[name]["runs"] = [run["seconds"] for run in taken[name]]
-            medians[name]["share_of_peak"] = medians[name]["gflop"] / medians[name]["cpu_seconds"] / medians[name]["peak_gflops"]
-        rows.append({"image_tokens": tokens, "workload": workload, "asks": len(items(workload)), "text_tokens": workers[names[0]].text_tokens, "ways": medians})
+        taken = {name: medians(found) for name, found in in_turns(workers, workload, runs).items()}
+        text = workers[names[0]].about["text_tokens"]
+        rows.append({"image_tokens": tokens, "workload": workload, "asks": len(items(workload)), "text_tokens": text, "ways": taken})
         print(table_row(rows[-1]), flush=True)
     for made in workers.values():
         made.end()
@@ -292,20 +213,46 @@ def table_row(row: dict[str, Any]) -> str:
     )
 
 
-def main() -> None:
+def worker(args: argparse.Namespace, folder: Path | None) -> None:
+    import torch
+
+    torch.set_num_threads(args.threads)
+    if folder is not None:
+        serve(ways(folder, args.tokens[0])[args.worker]())
+        return
+    import peers
+    import shapes
+
+    serve(peers.side(args.worker, shapes.make(args.shape[0], args.scale, args.device, getattr(torch, args.dtype))))
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", type=int, nargs="+", default=[49, 256, 576], help="image tokens")
     parser.add_argument("--runs", type=int, default=3, help="runs of each way; the median counts")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--weights", type=Path, help="directory of the language model; the cache's by default")
+    parser.add_argument("--shape", nargs="+", choices=compare.SHAPES, help="models of published shapes with random weights instead")
+    parser.add_argument("--scale", choices=compare.SCALES, default="cpu", help="of the shapes")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the shapes")
+    parser.add_argument("--dtype", choices=tuple(compare.TIE), help="of the shapes; float32 on a CPU, bfloat16 on a GPU by default")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    args.dtype = args.dtype or ("float32" if args.device == "cpu" else "bfloat16")
+    return args
+
+
+def main() -> None:
+    args = arguments()
+    if args.shape:
+        worker(args, None) if args.worker else compare.main(args)
+        return
     from vesalius.models import weights
 
     folder = args.weights or weights.language_model()
     if args.worker:
-        worker(folder, args.tokens[0], args.worker, args.threads)
+        worker(args, folder)
         return
     from vesalius import provenance
 
