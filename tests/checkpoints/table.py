@@ -2,7 +2,7 @@
 
 import json
 
-from tests.checkpoints import chexagent, chexagent_8b, llava_med, llava_med_v1, med_alpaca, med_flamingo, stock
+from tests.checkpoints import biomedclip, chexagent, chexagent_8b, llava_med, llava_med_v1, llava_rad, med_alpaca, med_flamingo, stock
 
 
 def _vicuna(folder):
@@ -23,11 +23,15 @@ BUILDERS = {
     "llava-med-1.5-7b": llava_med.official,
     "llava-med-1.0-7b": llava_med_v1.official,
     "llava-med-13b": _vicuna,
+    "llava-rad-7b": llava_rad.official,
     "chexagent-2-3b": chexagent.official,
     "chexagent-chapter": chexagent.chapter,
     "chexagent-8b": chexagent_8b.official,
     "med-flamingo-9b": med_flamingo.official,
     "medgemma-4b": stock.gemma,
     "lingshu-7b": stock.qwen,
+    "qwen2.5-vl": stock.qwen,
+    "biomedclip": biomedclip.official,
+    "medsiglip": stock.siglip,
     "visual-med-alpaca-7b": _alpaca,
 }

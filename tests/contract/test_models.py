@@ -14,6 +14,7 @@ from vesalius.reader.questioning import Reader
 
 # of these another test asks: shipped weights, a server, models that only embed
 ELSEWHERE = {"pocket", "visual-med-alpaca-pocket", REMOTE, *(n for n, c in CARDS.items() if Task.VQA not in c.tasks)}
+RANKING = ("biomedclip", "medsiglip")  # they choose and do not write
 QUESTIONS = [Question(text) for text in ("Is there a mass in the liver?", "Is the heart enlarged?", "What organ is shown in this image?")]
 
 
@@ -102,7 +103,9 @@ def test_no_answer_is_longer_than_it_may_be(family):
 
 
 def test_what_exceeds_the_context_is_refused_with_the_count(family):
-    _, model = family
+    name, model = family
+    if name in RANKING:
+        pytest.skip("it cuts texts at its context, as published")
     image, question, way = model.encode(_study()), QUESTIONS[2], Sampling(max_new_tokens=200_000)
     calls = [lambda: model.score(image, question, ["no mass of the liver " * 9000])]
     if getattr(image, "heard", None) is None:  # a router that finds no expert does not ask its language model

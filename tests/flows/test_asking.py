@@ -70,6 +70,29 @@ def test_out_holds_picture_and_record(vesalius, dicom, tmp_path):
     assert said.json["model"]["saliency"] == "a drawn spot"
 
 
+def test_the_way_of_looking_is_chosen(vesalius, dicom, tmp_path):
+    few = ("--samples", "0", "--rewordings", "0", "--json")
+    said = vesalius("ask", dicom("CT_small.dcm"), QUESTION, "--model", "pocket", "--look", "gradient", "--out", tmp_path, *few)
+    assert json.loads(said.out)["model"]["saliency"].startswith("gradient x activation")
+    assert (tmp_path / "evidence.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [(["--look", "gradiant", "--out", "x"], "is not one of 'occlusion', 'gradient', 'rollout'"), (["--look", "gradient"], "add --out DIR")],
+)
+def test_a_way_of_looking_that_leads_nowhere(vesalius, dicom, words, answer):
+    said = vesalius("ask", dicom("CT_small.dcm"), QUESTION, "--model", "standin", *words)
+    assert said.code == 2
+    assert answer in said.err
+
+
+def test_what_the_model_was_told_is_shown(vesalius, dicom):
+    said = vesalius("ask", dicom("J2K_pixelrep_mismatch.dcm"), QUESTION, "--model", "visual-med-alpaca-pocket", "--samples", "0", "--rewordings", "0")
+    assert "  seen      read as CT (0." in said.out
+    assert ") by radiology: Modality: " in said.out
+
+
 def test_python_gives_what_the_command_line_prints(vesalius, dicom):
     said = vesalius("ask", dicom("examples_overlay.dcm"), QUESTION, "--model", "standin", "--json")
     reading = package.ask(package.read(dicom("examples_overlay.dcm")), QUESTION, model="standin")

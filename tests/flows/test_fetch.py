@@ -50,7 +50,7 @@ PUBLISHED = {
     "biomedclip": biomedclip.official,
     "medgemma-4b": stock.gemma,
     "lingshu-7b": stock.qwen,
-    "medsiglip-448": stock.siglip,
+    "medsiglip": stock.siglip,
 }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vesalius.cli.console import Steps, say
+from vesalius.cli.options import device_option, precision_option
 from vesalius.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 REFERRED = 3
 PICTURE, RECORD = "evidence.png", "reading.json"
+LOOKS = ("occlusion", "gradient", "rollout")  # of `models.looking`, which takes seconds to import
 _COLOUR = {"released": "blue", "caveated": "yellow", "referred": "magenta"}
 _WORDS = {"released": "Released", "caveated": "Released with a caveat", "referred": "Referred to a physician"}
 
@@ -30,9 +32,12 @@ _WORDS = {"released": "Released", "caveated": "Released with a caveat", "referre
 @click.argument("study", nargs=-1, metavar="STUDY...")
 @click.argument("question", required=False, metavar="QUESTION")
 @click.option("--model", default="pocket", show_default=True, metavar="NAME", help="Whom to ask; 'vesalius models' lists them.")
+@device_option
+@precision_option
 @click.option("--policy", type=click.Path(path_type=Path), metavar="FILE", help="What may be released (TOML); by default the policy that ships.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, and nothing else there.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help=f"Write {PICTURE} and {RECORD} into this folder.")
+@click.option("--look", type=click.Choice(LOOKS), metavar="METHOD", help=f"How to find where an answer comes from: {', '.join(LOOKS)}; else the first.")
 @click.option("--modality", metavar="TERM", help="What a picture's header would say: CR, CT, MR, US, ...")
 @click.option("--body-part", metavar="TERM", help="HEAD, CHEST, ABDOMEN, ...")
 @click.option("--view", metavar="TERM", help="PA, AP, LL, AXIAL, ...")
@@ -60,11 +65,14 @@ def ask(study: tuple[str, ...], question: str | None, as_json: bool, out: Path |
     """  # noqa: D301 - click reads the character \b, not the two letters
     ctx = click.get_current_context()
     paths, asked = _arguments(ctx, study, question)
+    look = options.pop("look")
+    if look is not None and out is None:
+        raise click.UsageError("--look says how the picture of the evidence is made, and there is none: add --out DIR", ctx)
     with Steps(silent=quiet) as steps:
         if out is not None:
             _make(out)
         reader, case = _prepare(paths, asked, options, steps)
-        reading = reader.ask(case, asked, look=out is not None, progress=steps)
+        reading = reader.ask(case, asked, look=look or out is not None, progress=steps)
         if out is not None:
             reading = _write(reader, case, reading, out, steps)
     click.echo(json.dumps(reading.to_json(), indent=2, allow_nan=False) if as_json else _text(reading))
@@ -114,7 +122,7 @@ def _prepare(paths: list[str], question: str, options: dict[str, Any], steps: St
         frames="choose" if frame is None else frame,
         study=options["uid"],
     )
-    names = ("policy", "data", "rewordings", "samples", "seed")
+    names = ("policy", "data", "rewordings", "samples", "seed", "device", "precision")
     return open_reader(options["model"], **{name: options[name] for name in names}, progress=steps), study
 
 
@@ -150,11 +158,16 @@ def _write(reader: Reader, study: Study, reading: Reading, out: Path, steps: Ste
 
 def _text(reading: Reading) -> str:
     """The reading for a person."""
+    from vesalius.evidence.exhibit import told_by
+
     verdict = str(reading.decision.verdict)
     lines = [click.style(_WORDS[verdict], fg=_COLOUR[verdict], bold=True), ""]
     confidence = "" if reading.answer.confidence is None else f"   (raw confidence {reading.answer.confidence:.0%})"
     held = "   not released" if verdict == "referred" else ""
     lines += [f"  question  {reading.question.text}", f"  answer    {reading.answer.text or '(nothing that can be read)'}{confidence}{held}"]
+    told = told_by(reading.model)
+    if told:
+        lines.append(f"  seen      {told}")
     if reading.decision.concerns:
         lines += ["", "Why", *(f"  - {concern.reason}" for concern in reading.decision.concerns)]
     lines += ["", "Signals"]

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from vesalius.cli.console import Steps
+from vesalius.cli.options import device_option, precision_option
 from vesalius.cli.table import columns
 from vesalius.errors import UserError
 
@@ -45,6 +46,8 @@ def train(recipe: Path, overrides: tuple[str, ...], resume: bool, data: Path | N
     metavar="NAME",
     help="Which model; 'vesalius models' lists them. NAME:DIR takes weights of your own training.",
 )
+@device_option
+@precision_option
 @click.option("--data", type=click.Path(path_type=Path), metavar="ROOT", help="Data root; by default VESALIUS_DATA.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="Folder of the run.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many test items.")
@@ -98,6 +101,8 @@ def _evaluate(suite: str, out: Path, resume: bool, options: Mapping[str, Any]) -
             protocols=options["protocols"] or None,
             questioned=options["questioned"],
             reworded=options["reworded"],
+            device=options["device"],
+            precision=options["precision"],
         )
     _report(found, out)
 

@@ -76,6 +76,8 @@ def run(
     protocols: Sequence[str] | None = None,
     reworded: int = 100,
     reader: AsksStudies | None = None,
+    device: str = "auto",
+    precision: str = "auto",
 ) -> dict[str, Any]:
     """Evaluate a model on a suite; continue when `out` holds an unfinished run of the same.
 
@@ -93,6 +95,7 @@ def run(
         protocols: split protocols to report; None: the suite's.
         reworded: number of test items of each protocol asked in generated wordings.
         reader: what reads the questioned subset; None: `Reader(model, policy)` with training images of the data root as other patients.
+        device, precision: as `cards.load`; no matter when `model_object` is given.
 
     Returns:
         The results, as in `results.json`.
@@ -113,7 +116,9 @@ def run(
     visits = plan.plan(chosen, data, root, protocols=protocols, limit=limit, reworded=reworded)
     data_hash = _data_hash(data, root)
     open_folder(out)
-    asked = model_object if model_object is not None else cards.load(model)
+    asked = model_object if model_object is not None else cards.load(model, device=device, precision=precision)
+    if cards.where(asked):
+        tell(0, 1, f"{model} {cards.where(asked)}")
     rules = policy or default_policy()
     identity = Identity(chosen.name, _model_identity(model, asked), rules.identity(), tuple(protocols or chosen.protocols), reworded)
     count = DEFAULT_QUESTIONED if questioned is None else questioned

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from vesalius.domain.decision import Verdict
 from vesalius.domain.reading import Reading
@@ -55,3 +56,18 @@ class Exhibit:
     def __post_init__(self) -> None:
         if len(self.flipped) != len(self.reading.rewordings):
             raise InvalidValue(f"{len(self.reading.rewordings)} rewordings need as many marks (got {len(self.flipped)})")
+
+
+def told_by(model: Mapping[str, Any]) -> str | None:
+    """What a model that reads an image in words before it answers was told of it, in one line: "read as CT (0.97) by radiology: ..."; None for others.
+
+    Args:
+        model: of a `Reading`; its `read` holds type, type_probability, expert and expert_text.
+    """
+    read = model.get("read")
+    if not isinstance(read, Mapping):
+        return None
+    probability = read.get("type_probability")
+    sure = f" ({probability:.2f})" if isinstance(probability, float) else ""
+    by = f" by {read['expert']}" if read.get("expert") not in (None, "none") else ""
+    return f"read as {read.get('type', 'unknown')}{sure}{by}: {str(read.get('expert_text') or '').strip() or '(nothing)'}"

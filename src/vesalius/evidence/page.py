@@ -14,7 +14,7 @@ from vesalius.domain.decision import Concern, Signal, Verdict
 from vesalius.domain.exchange import Answer, Outcome, Rewording
 from vesalius.domain.reading import Reading
 from vesalius.errors import UserError
-from vesalius.evidence.exhibit import Bounds, Exhibit
+from vesalius.evidence.exhibit import Bounds, Exhibit, told_by
 from vesalius.evidence.picture import fitted, proportions, with_graphics, with_heat
 from vesalius.evidence.sheet import FAINT, INK, LINE, PANEL, PAPER, SCALE, SOFT, STRONG, TINT, Sheet
 
@@ -104,10 +104,13 @@ def _pictures(sheet: Sheet, exhibit: Exhibit, top: float) -> float:
         sheet.box((second, top), (second + wide, top + high), fill=PANEL, outline=LINE, radius=0)
         reason = str(exhibit.reading.model.get("saliency", "it was not asked for"))
         sheet.text((second + wide / 2, top + high / 2 - 12), "Where the answer comes from is not known", 19, SOFT, anchor="mm")
-        sheet.text((second + wide / 2, top + high / 2 + 18), sheet.cut(reason, 14, wide - 40), 14, FAINT, anchor="mm")
+        for i, line in enumerate(sheet.wrap(reason, 14, wide - 40, 3)):
+            sheet.text((second + wide / 2, top + high / 2 + 18 + 19 * i), line, 14, FAINT, anchor="mm")
     else:
         sheet.paste((second, top), with_heat(image, saliency.map, box))
-        sheet.text((second, y), sheet.cut(f"Where the answer comes from · {saliency.method}", 14, wide), 14, SOFT)
+        # attention is no cause of the answer, and its map must not be read as one
+        title = "Where attention leads" if saliency.method.startswith(("rollout", "attention")) else "Where the answer comes from"
+        return sheet.paragraph((second, y - 14), f"{title} · {saliency.method}", 14, wide, lines=2, colour=SOFT) - 4
     return y
 
 
@@ -127,6 +130,10 @@ def _said(sheet: Sheet, reading: Reading, top: float) -> float:
     if notes:
         sheet.text((_RIGHT_AT, y + 14), " · ".join(notes), 15, SOFT)
         y += 20
+    told = told_by(reading.model)
+    if told:
+        sheet.label((_RIGHT_AT, y + 24), "What the model was told of the image")
+        y = sheet.paragraph((_RIGHT_AT, y + 34), told, 15, _RIGHT, lines=4, colour=SOFT)
     return y
 
 

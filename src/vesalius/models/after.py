@@ -12,21 +12,19 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vesalius.domain.exchange import Answer, Question
-from vesalius.domain.study import Study
 from vesalius.errors import InvalidValue
 from vesalius.models import looking
 from vesalius.models.base import GREEDY, ModelCard, Sampling
 from vesalius.models.composed import Composed
 from vesalius.models.composition import Composition, Prompt, Template
 from vesalius.models.decoder import Causal
-from vesalius.models.engine import Ask, EncodedImage, Engine, _Row, _States
+from vesalius.models.draw import generator
+from vesalius.models.engine import Engine
 from vesalius.models.llava import IMAGE
+from vesalius.models.record import Ask, EncodedImage, Row
 from vesalius.models.tree import Packed, Part
 
 _BUDGET = 2048  # an ask takes its image's tokens too
@@ -132,26 +130,33 @@ class AfterComposition(Composition):
         Raises:
             InvalidValue: a row without a place for its image, or with several.
         """
-        image = cast(Tensor, self.projector(memory if rows is None else memory[rows]))
-        places = ids == IMAGE
-        if not bool((places.sum(1) == 1).all()):
-            raise InvalidValue("every row must have one place for its image", remedy="make the ids with the prompt of this model")
-        count, extra, head = len(ids), image.shape[1] - 1, len(prompt.before)
-        words = self.decoder.embed(torch.where(places, 0, ids))
-        at = [int(a) for a in places.int().argmax(1)]
-        texts = [torch.cat((words[b, :a], image[b].to(words.dtype), words[b, a + 1 :])) for b, a in enumerate(at)]
-        before = self._words(prompt.before, image).to(words.dtype).expand(count, -1, -1)
-        embeds = torch.cat((before, torch.stack(texts)), dim=1)
-        positions = torch.arange(embeds.shape[1], device=embeds.device).expand(count, -1)
+        embeds, _, count = self.spliced(memory if rows is None else memory[rows], prompt, ids)
+        positions = torch.arange(embeds.shape[1], device=embeds.device).expand(len(ids), -1)
         hidden = self.decoder.states(embeds, positions, Causal())
         # where an id stands once its image has spread; the image's own id stands at its last token
-        stands = head + torch.arange(ids.shape[1], device=ids.device) + extra * places.long().cumsum(1)
+        spread = (count - 1) * (ids == IMAGE).long().cumsum(1)
+        stands = len(prompt.before) + torch.arange(ids.shape[1], device=ids.device) + spread
         own = hidden.gather(1, stands[..., None].expand(-1, -1, hidden.shape[-1]))
         return self.decoder.logits(own[picks]).float()
 
+    def spliced(self, memory: Tensor, prompt: Prompt, ids: Tensor) -> tuple[Tensor, list[int], int]:
+        """Memory [B, N, D] and ids as for `forward` -> whole rows as embeddings [B, T, width], where each one's image begins, and how many tokens it has.
+
+        Raises:
+            InvalidValue: as `forward`.
+        """
+        image, places = cast(Tensor, self.projector(memory)), ids == IMAGE
+        if not bool((places.sum(1) == 1).all()):
+            raise InvalidValue("every row must have one place for its image", remedy="make the ids with the prompt of this model")
+        words = self.decoder.embed(torch.where(places, 0, ids))
+        at = [int(a) for a in places.int().argmax(1)]
+        texts = [torch.cat((words[b, :a], image[b].to(words.dtype), words[b, a + 1 :])) for b, a in enumerate(at)]
+        before = self._words(prompt.before, image).to(words.dtype).expand(len(ids), -1, -1)
+        return torch.cat((before, torch.stack(texts)), dim=1), [len(prompt.before) + a for a in at], image.shape[1]
+
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class _Until(_Row):
+class _Until(Row):
     """An ask that a word may end."""
 
     prompt: AfterPrompt
@@ -164,7 +169,8 @@ class _Until(_Row):
 
     @property
     def done(self) -> bool:
-        return self.stopped or len(self.ids) >= self.ask.sampling.max_new_tokens or self.cut
+        """As `Row`, or a word has ended it."""
+        return super().done or self.cut
 
 
 class AfterEngine(Engine):
@@ -211,11 +217,10 @@ class AfterEngine(Engine):
     def _ends(self) -> Sequence[int]:
         return self.prompt.ends
 
-    def _start(self, asks: Sequence[Ask]) -> tuple[list[_Row], _States, list[Part]]:
-        rows, states, parts = super()._start(asks)
-        return [_Until(**{f.name: getattr(r, f.name) for f in dataclasses.fields(r)}, prompt=self.prompt) for r in rows], states, parts
+    def _row(self, ask: Ask, state: int) -> Row:
+        return _Until(ask, state, 0, ask.image.length + len(self._ids(ask)), generator(ask), prompt=self.prompt)
 
-    def _choose(self, rows: Sequence[_Row], logprobs: Tensor) -> dict[tuple[int, int], int]:
+    def _choose(self, rows: Sequence[Row], logprobs: Tensor) -> dict[tuple[int, int], int]:
         children = super()._choose(rows, logprobs)
         for row in rows:
             row.stopped = row.stopped or cast(_Until, row).cut
@@ -253,11 +258,19 @@ class AfterEngine(Engine):
         return self.decoder.states(embeds[None], self._long([positions]), Packed(parts), index, tap)[0]
 
 
-class _Score(looking.AnswerScore):
+class AfterScore(looking.AnswerScore):
     """How probable an answer is; the image always goes through the language model."""
 
+    composition: AfterComposition
+
     def __call__(self, memory: Tensor) -> Tensor:
+        """Memories [B, N, D] -> natural log-probabilities [B]."""
         return torch.cat([self._through_prefix(part) for part in torch.split(memory, _BATCH)])
+
+    def laid_out(self, memory: Tensor) -> tuple[Tensor, slice]:
+        """As in `looking.AnswerScore`."""
+        embeds, at, count = self.composition.spliced(memory, self.prompt, self.ids)
+        return embeds, slice(at[0], at[0] + count)
 
 
 class After(Composed):
@@ -271,14 +284,6 @@ class After(Composed):
         super().__init__(card, composition, prompt, about)
         self.engine = AfterEngine(composition, prompt)
 
-    def saliency(self, study: Study, question: Question, answer: Answer, *, method: str = "occlusion") -> tuple[NDArray[np.float32], str]:
+    def score_of(self, question: str, answer: str, pixels: Tensor) -> looking.AnswerScore:
         """As in `Composed`."""
-        look = looking.method(method)
-        with torch.no_grad():
-            memory = self.composition.see(self.pixels(study))
-        grid, name = look(_Score(self.composition, self.prompt, question.text, answer.text), memory)
-        return self.to_image(grid, study.image.rows, study.image.cols), name
-
-    def to_image(self, grid: Tensor, rows: int, cols: int) -> NDArray[np.float32]:
-        """A grid of image tokens over the picture as it was displayed."""
-        return looking.to_image(grid, rows, cols, padded=self.pads)
+        return AfterScore(self.composition, self.prompt, question, answer, pixels)

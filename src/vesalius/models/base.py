@@ -115,7 +115,7 @@ class GenerativeModel(Protocol):
 class LooksAt(Protocol):
     """A model that can say where an answer came from."""
 
-    def saliency(self, study: Study, question: Question, answer: Answer) -> tuple[NDArray[np.float32], str]:
+    def saliency(self, study: Study, question: Question, answer: Answer, *, method: str = "occlusion") -> tuple[NDArray[np.float32], str]:
         """A map (rows, cols) in [0, 1] over the image, and the name of the method that made it."""
         ...
 

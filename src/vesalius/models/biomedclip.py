@@ -22,15 +22,15 @@ from PIL import Image as Picture
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vesalius.domain.exchange import Answer, Outcome, Question
 from vesalius.domain.study import Study
 from vesalius.errors import InvalidValue, WeightsError
 from vesalius.formats.pixels import render
-from vesalius.metrics.text import read_outcome
-from vesalius.models import bert, checkpoint, memory
-from vesalius.models.base import GREEDY, ModelCard, Sampling
+from vesalius.models import bert, checkpoint, looking
+from vesalius.models.base import ModelCard
 from vesalius.models.cards import card as known
 from vesalius.models.decoder import default_dtype
+from vesalius.models.quantize import Held, afford, place
+from vesalius.models.ranking import Ranking, filled
 from vesalius.models.vit import VisionShape, VisionTransformer
 
 NAME = "biomedclip"
@@ -270,20 +270,8 @@ def _preparation(folder: Path, config: Mapping[str, Any], size: int) -> Preparat
     return Preparation(size, mean, deviation, smooth=config.get("interpolation") != "bilinear")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class EncodedStudy:
-    """An image made ready once.
-
-    Args:
-        vector: [width] float32 of unit length. image_tokens: patches it was seen as.
-    """
-
-    vector: NDArray[np.float32]
-    image_tokens: int
-
-
-class BiomedClip:
-    """An `EmbeddingModel` that also answers by ranking options. It does not write: a question without options is refused.
+class BiomedClip(Ranking):
+    """An `EmbeddingModel` that also answers by ranking options.
 
     Args:
         card: of the model. net: with all weights in place. tokenizer: of `bert.read_tokenizer`; it is made to cut texts at the context.
@@ -308,21 +296,30 @@ class BiomedClip:
         """The key image of a study as the tower's input [3, S, S]."""
         return prepare(render(study.image), self.net.shape.preparation)
 
+    def see(self, pixels: Tensor) -> Tensor:
+        """[B, 3, S, S] -> vectors [B, width] of unit length."""
+        return self.net.images(pixels.to(self._weight)).float()
+
+    def to_image(self, grid: Tensor, rows: int, cols: int) -> NDArray[np.float32]:
+        """A grid of patches over the middle square of the picture; 0 outside, which is not seen."""
+        return looking.to_middle(grid, rows, cols)
+
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids with [CLS] and [SEP], cut to the context."""
         return [list(e.ids) for e in self.tokenizer.encode_batch([clean(t) for t in texts])]
 
     def embed_images(self, studies: Sequence[Study]) -> NDArray[np.float32]:
         """Key images as vectors [studies, width] of unit length."""
-        return self._batches(studies, lambda part: self.net.images(torch.stack([self.pixels(s) for s in part]).to(self._weight)))
+        return self._batches(studies, lambda part: self.see(torch.stack([self.pixels(s) for s in part])))
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors [texts, width] of unit length; what is beyond the context is cut off."""
         return self._batches(texts, lambda part: self._texts(self.tokens(part)))
 
-    def encode(self, study: Study) -> EncodedStudy:
-        """The key image, once, for any number of questions."""
-        return EncodedStudy(self.embed_images([study])[0], self.net.shape.vision.patches)
+    @property
+    def patches(self) -> int:  # type: ignore[override]
+        """196 at the published size."""
+        return self.net.shape.vision.patches
 
     def zero_shot(self, study: Study, options: Sequence[str], template: str = "this is a photo of {}") -> NDArray[np.float64]:
         """Which of several options an image shows.
@@ -336,43 +333,12 @@ class BiomedClip:
         Raises:
             InvalidValue: no options, an empty one, or a template without its place.
         """
-        return np.exp(self._ranked(self._sentences(options, template), self.encode(study).vector))
-
-    def score(self, encoded: EncodedStudy, question: Question, options: Sequence[str]) -> NDArray[np.float64]:
-        """Natural log-probability of each option among the options, each read after the question's words; shape (options,).
-
-        Raises:
-            InvalidValue: no options, or an empty one.
-        """
-        return self._ranked([f"{question.text} {o}" for o in self._sentences(options, "{}")], encoded.vector)
-
-    def answer(self, encoded: EncodedStudy, questions: Sequence[Question], sampling: Sampling | Sequence[Sampling] = GREEDY) -> list[Answer]:  # noqa: ARG002
-        """The likeliest option of each question, in their order; nothing is drawn, so `sampling` changes nothing.
-
-        Raises:
-            InvalidValue: a question names no options.
-        """
-        return [self._best(encoded, q) for q in questions]
-
-    def _best(self, encoded: EncodedStudy, question: Question) -> Answer:
-        scores = self.score(encoded, question, question.options)
-        best, outcomes, shares = int(scores.argmax()), [read_outcome(o) for o in question.options], np.exp(scores)
-        yes, no = (float(sum(p for p, o in zip(shares, outcomes, strict=True) if o is kind)) for kind in (Outcome.YES, Outcome.NO))
-        closed = outcomes[best] in (Outcome.YES, Outcome.NO) and Outcome.YES in outcomes and Outcome.NO in outcomes
-        p_yes = yes / (yes + no) if closed else None
-        return Answer(question.options[best], outcomes[best], confidence=min(1.0, float(shares[best])), p_yes=p_yes, logprob=float(scores[best]))
+        return np.exp(self.ranked(self._sentences(options, template), self.encode(study).vector))
 
     def _sentences(self, options: Sequence[str], template: str) -> list[str]:
-        if not options or not all(o.strip() for o in options):
-            raise InvalidValue("options to choose from are missing or empty", remedy="name at least one, each with some text")
         if "{}" not in template:
             raise InvalidValue(f"the template {template!r} has no place for an option", remedy='write "{}" where it goes')
-        return [template.replace("{}", o) for o in options]  # options may hold braces
-
-    def _ranked(self, sentences: Sequence[str], image: NDArray[np.float32]) -> NDArray[np.float64]:
-        logits = self.scale * (self.embed_texts(sentences).astype(np.float64) @ image.astype(np.float64))
-        shifted = logits - logits.max()
-        return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+        return [template.replace("{}", o) for o in filled(options)]  # options may hold braces
 
     @property
     def _weight(self) -> Tensor:
@@ -389,7 +355,7 @@ class BiomedClip:
         return np.concatenate(parts) if parts else np.zeros((0, self.net.shape.width), np.float32)
 
 
-def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype | None = None) -> BiomedClip:
+def load(device: str = "cpu", weights: Path | None = None, *, dtype: Held | None = None) -> BiomedClip:
     """The model from a checkpoint of open_clip's layout.
 
     Args:
@@ -399,7 +365,7 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype
         WeightsError: no folder, or one that does not hold this model.
     """
     if weights is None:
-        raise WeightsError(f"the weights of {NAME} do not come with this package", remedy=f"download {SOURCE} and name its folder: --model {NAME}:FOLDER")
+        raise checkpoint.absent(NAME)
     shape, tokenizer = read_config(weights), bert.read_tokenizer(weights)
     if tokenizer.get_vocab_size() > shape.text.rows:
         raise WeightsError(f"{weights}: {tokenizer.get_vocab_size()} tokens do not fit {shape.text.rows} rows of the text encoder", remedy=_OTHER)
@@ -407,10 +373,10 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype
     kind = dtype or default_dtype(device)
     with torch.device("meta"):  # every tensor is replaced
         net = BiomedClipNet(shape)
-    memory.require(NAME, sum(p.numel() for p in net.parameters()), str(kind).removeprefix("torch."), memory.room(device))
+    afford(NAME, net, kind, device)
     checkpoint.fill(net, there_to_here(checkpoint.read_file(path)), where=str(path))
     scale = float(net.logit_scale.detach().float().exp())  # before it is rounded to the dtype
-    net.to(device=device, dtype=kind).eval()
+    place(net, device, kind)
     return BiomedClip(known(NAME), net, tokenizer, scale, {"weights": checkpoint.fingerprint([path]), "layout": _PREFIXES.name})
 
 

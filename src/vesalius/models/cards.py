@@ -5,8 +5,11 @@ In: a name. Out: its `ModelCard`, or the loader behind it. No torch here: `vesal
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from vesalius.errors import ConfigError, UserError, WeightsError
 from vesalius.models.base import GenerativeModel, ModelCard, Task
@@ -23,13 +26,15 @@ MODELS = Table(
         "chexagent-2-3b": "vesalius.models.chexagent:load",
         "chexagent-8b": "vesalius.models.chexagent_8b:load",
         "chexagent-chapter": "vesalius.models.chexagent_chapter:load",
+        "llava-rad-7b": "vesalius.models.llava_rad:load",
         "med-flamingo-9b": "vesalius.models.med_flamingo:load",
         "visual-med-alpaca-pocket": "vesalius.models.med_alpaca:load",
         "visual-med-alpaca-7b": "vesalius.models.med_alpaca_7b:load",
         "biomedclip": "vesalius.models.biomedclip:load",
         "medgemma-4b": "vesalius.models.stock:medgemma",
         "lingshu-7b": "vesalius.models.stock:lingshu",
-        "medsiglip-448": "vesalius.models.siglip:load",
+        "qwen2.5-vl": "vesalius.models.stock:kin",
+        "medsiglip": "vesalius.models.siglip:load",
         REMOTE: "vesalius.models.remote:load",
     },
 )
@@ -136,15 +141,37 @@ _CHEXAGENT_8B = ModelCard(
     revision="4934e914",
     limits=(
         "research only, by its authors' statement: not for clinical use",
-        "its authors advise their later chexagent-2-3b instead",
+        "its authors' page now lists chexagent-2-3b in its place",
         "chest radiographs only; a picture is stretched to a square of 448 x 448 pixels",
-        "two films read together become as many tokens as one, and only from Python; it names no boxes that are read here",
+        "two films are read together, only from Python, and it cannot tell which is which: no comparison over time",
+    ),
+)
+_LLAVA_RAD = ModelCard(
+    name="llava-rad-7b",
+    weights="to be put together",
+    summary="LLaVA-Rad: BiomedCLIP-CXR ViT-B/14 at 518 px, a two-layer MLP and Vicuna-7B with an adapter, trained to write findings; weights to be had",
+    tasks=(Task.VQA, Task.REPORT, Task.FINDINGS),
+    licence="MSR research licence (code and weights); LLaMA 2's licence applies to the language model",
+    modalities=("CR", "DX"),
+    body_parts=("CHEST",),
+    languages=("en",),
+    context=2048,
+    image_tokens=1369,
+    parameters=6_844_908_032,
+    source="huggingface.co/microsoft/llava-rad",
+    revision="dcdbc6ca",
+    limits=(
+        "research only: its authors exclude clinical care and clinical decisions",
+        "was trained to write the findings of one frontal chest film, given an indication or not; other questions are outside of what it learnt",
+        "cannot compare with an earlier film",
+        "sees the middle square of one picture at 518 x 518 pixels: what lies outside is not seen",
+        "needs Vicuna-7B v1.5 beside its own files",
     ),
 )
 _BIOMEDCLIP = ModelCard(
     name="biomedclip",
     summary="BiomedCLIP: ViT-B/16 at 224 px and PubMedBERT in one space, trained on 15 million figures and captions; weights to be downloaded",
-    tasks=(Task.EMBEDDING,),
+    tasks=(Task.EMBEDDING, Task.VQA),
     licence="MIT",
     modalities=("CR", "DX", "CT", "MR", "US", "SM"),
     body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
@@ -156,7 +183,8 @@ _BIOMEDCLIP = ModelCard(
     revision="9f341de2",
     limits=(
         "research only, by its authors' statement: any deployed use is out of scope",
-        "ranks options and compares vectors; it does not write, and probabilities are among the options given",
+        "answers by ranking options (yes and no where the question asks that): it does not write, and probabilities are among the options",
+        "the option is read behind the question's words; it was trained on captions, not on questions",
         "sees the middle square of one picture at 224 x 224 pixels",
     ),
 )
@@ -241,10 +269,30 @@ _LINGSHU = ModelCard(
         "greedy answers here do not apply a repetition penalty",
     ),
 )
+_KIN = ModelCard(
+    name="qwen2.5-vl",
+    summary="another model of Qwen2.5-VL's class at 7B, such as HuatuoGPT-Vision-7B-Qwen2.5VL: whatever the folder holds; weights to be supplied",
+    weights="to be supplied",
+    tasks=(Task.VQA,),
+    licence="of whatever weights are loaded",
+    modalities=("CR", "DX", "CT", "MR", "US", "SM", "OP", "XC", "ES", "PT"),
+    body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
+    languages=("en",),
+    context=128_000,
+    image_tokens=16_384,
+    parameters=8_292_166_656,
+    source="any folder of Qwen2_5_VLForConditionalGeneration",
+    revision="unpinned",
+    limits=(
+        "what it can do is what its weights were trained for; nothing is known of them here",
+        "tokens of a picture grow with its size: a film of 3,000 x 2,500 pixels takes about 9,500",
+        "greedy answers here do not apply a repetition penalty",
+    ),
+)
 _MEDSIGLIP = ModelCard(
-    name="medsiglip-448",
+    name="medsiglip",
     summary="MedSigLIP: SigLIP's two towers of 400M at 448 px, trained on medical images and texts; weights to be downloaded, gated",
-    tasks=(Task.EMBEDDING,),
+    tasks=(Task.EMBEDDING, Task.VQA),
     licence="Health AI Developer Foundations terms of use (gated)",
     modalities=("CR", "DX", "CT", "MR", "SM", "OP", "XC"),
     body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN", "PELVIS", "NECK"),
@@ -255,7 +303,7 @@ _MEDSIGLIP = ModelCard(
     source="huggingface.co/google/medsiglip-448",
     revision="unpinned",
     limits=(
-        "compares images and texts; it does not write",
+        "answers by ranking options (yes and no where the question asks that): it does not write, and was trained on captions, not on questions",
         "softmax probabilities are among the options given; sigmoid ones stand alone and are not calibrated",
         "texts are lower-cased, lose their punctuation and are cut at 64 tokens",
         "a picture is stretched to a square of 448 x 448 pixels",
@@ -342,11 +390,13 @@ _ALL = (
     _CHEXAGENT,
     _CHEXAGENT_8B,
     _CHEXAGENT_CHAPTER,
+    _LLAVA_RAD,
     _MED_FLAMINGO,
     _MED_ALPACA_POCKET,
     _MED_ALPACA,
     _MEDGEMMA,
     _LINGSHU,
+    _KIN,
     _BIOMEDCLIP,
     _MEDSIGLIP,
 )
@@ -358,15 +408,9 @@ def check(name: str) -> None:
 
     Raises:
         UnknownName: no model is called that. WeightsError: the folder of weights is absent. ConfigError: the endpoint is not described.
-        UserError: the model does not answer in words.
     """
     model, where = _parts(name)
     MODELS.target(model)
-    if model in CARDS and Task.VQA not in CARDS[model].tasks:
-        raise UserError(
-            f"{model} compares images and texts, it does not answer in words",
-            remedy=f"use {MODELS.target(model).partition(':')[0]} from Python, or another model",
-        )
     if model == REMOTE:
         from vesalius.models.endpoint import named
 
@@ -377,19 +421,51 @@ def check(name: str) -> None:
         raise WeightsError(f"{where}: not a folder of weights", remedy=f"give the folder that 'vesalius train' wrote, or {model!r} alone")
 
 
-def load(name: str) -> GenerativeModel:
+def load(name: str, *, device: str = "auto", precision: str = "auto") -> GenerativeModel:
     """The model called "NAME", with the weights that ship or are published; or "NAME:WEIGHTS", with those in a folder that training wrote.
 
+    Its `identity` says where it computes and how its weights are held.
+
+    Args:
+        device: "auto" (a GPU when there is one), "cpu", "cuda", "cuda:1", ... precision: of `memory.PRECISIONS`; "auto" is the fastest dtype there.
+
     Raises:
-        As `check`, and what the model's own loader raises.
+        As `check`, and what the model's own loader raises. UnknownName: no such precision.
+        UserError: a device that is not here, a precision that it does not bear, or a model that knows neither. MissingExtra: as `quantize.choose`.
     """
     check(name)
     model, where = _parts(name)
     make = MODELS.load(model)
+    how = _how(model, make, device, precision)
     if model == REMOTE:
         return make(name=where)  # type: ignore[no-any-return]
-    loaded: GenerativeModel = make() if where is None else make(weights=Path(where))
+    loaded: GenerativeModel = make(**how) if where is None else make(weights=Path(where), **how)
+    if "torch" in sys.modules and isinstance(getattr(loaded, "identity", None), dict):
+        from vesalius.models.quantize import placed
+
+        loaded.identity.update(placed(loaded))  # type: ignore[attr-defined]
     return loaded
+
+
+def _how(model: str, make: Any, device: str, precision: str) -> dict[str, Any]:  # noqa: ANN401 - any callable
+    """What a loader is to be given beside the weights: only what differs from its defaults, so that a model of another package may know neither."""
+    takes = inspect.signature(make).parameters
+    if model == REMOTE or "device" not in takes or "dtype" not in takes:
+        if (device, precision) != ("auto", "auto"):
+            raise UserError(f"{model} does not let device or precision be chosen", remedy="leave them out")
+        return {}
+    from vesalius.models import quantize
+
+    where = quantize.find_device(device)
+    kind = quantize.choose(precision, where)
+    return ({} if where == "cpu" else {"device": where}) | ({} if kind is None else {"dtype": kind})
+
+
+def where(model: GenerativeModel) -> str:
+    """Where a loaded model computes, in words: "on cpu in float32"; empty where it does not say."""
+    identity = getattr(model, "identity", None)
+    known = identity if isinstance(identity, dict) else {}
+    return f"on {known['device']} in {known['dtype']}" if {"device", "dtype"} <= known.keys() else ""
 
 
 def _parts(name: str) -> tuple[str, str | None]:

@@ -25,6 +25,11 @@ _SINGLE = ("model.safetensors", "pytorch_model.bin", "model.pt")
 _REMEDY = "fetch the checkpoint again: it must be whole and as it was published"
 
 
+def absent(name: str) -> WeightsError:
+    """That no weights of a model are given, and how they are had."""
+    return WeightsError(f"the weights of {name} do not come with this package", remedy=f"run: vesalius models fetch {name} FOLDER, then --model {name}:FOLDER")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A table from a checkpoint's JSON file.
 

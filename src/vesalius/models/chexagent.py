@@ -23,13 +23,14 @@ from vesalius.domain.finding import Region
 from vesalius.domain.study import Study
 from vesalius.errors import InvalidValue, WeightsError
 from vesalius.formats.pixels import render
-from vesalius.models import checkpoint, llava, memory, phi
+from vesalius.models import checkpoint, llava, phi
 from vesalius.models.cards import card
 from vesalius.models.checkpoint import KeyMap
 from vesalius.models.composed import Composed
 from vesalius.models.composition import Composition, Prompt, Template
 from vesalius.models.decoder import default_dtype
 from vesalius.models.llava import IMAGE
+from vesalius.models.quantize import Held, afford, place
 from vesalius.models.vit import ACTIVATIONS, VisionShape, VisionTransformer
 
 NAME, ARCHITECTURE = "chexagent-2-3b", "CheXagentForCausalLM"
@@ -343,7 +344,7 @@ def _dtype(device: str) -> torch.dtype:
     return torch.float32 if fastest == torch.float16 else fastest
 
 
-def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype | None = None) -> CheXagent:
+def load(device: str = "cpu", weights: Path | None = None, *, dtype: Held | None = None) -> CheXagent:
     """The model from a checkpoint of the official layout.
 
     Args:
@@ -353,8 +354,7 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype
         WeightsError: no folder, or one that does not hold this model.
     """
     if weights is None:
-        remedy = f"download StanfordAIMI/CheXagent-2-3b and name its folder: --model {NAME}:FOLDER"
-        raise WeightsError(f"the weights of {NAME} do not come with this package", remedy=remedy)
+        raise checkpoint.absent(NAME)
     return CheXagent(card(NAME), *assemble(NAME, weights, read_config(weights), Projector, device, dtype))
 
 
@@ -364,7 +364,7 @@ def assemble(
     shapes: tuple[VisionShape, phi.Shape],
     projector: Callable[[int, int, int], nn.Module],
     device: str,
-    dtype: torch.dtype | None,
+    dtype: Held | None,
 ) -> tuple[Composition, PicturePrompt, dict[str, Any]]:
     """Composition, prompt and what is known of the weights, from a checkpoint whose names are those of the official layout.
 
@@ -382,9 +382,9 @@ def assemble(
     kind = dtype or _dtype(device)
     with torch.device("meta"):
         composition = build(vision, language, projector)
-    memory.require(name, sum(p.numel() for p in composition.parameters()), str(kind).removeprefix("torch."), memory.room(device))
+    afford(name, composition, kind, device)
     checkpoint.fill(composition, OFFICIAL.there_to_here(checkpoint.read(weights)), where=str(weights))
-    composition.to(device=device, dtype=kind).eval()
+    place(composition, device, kind)
     images = [number for number in map(tokenizer.token_to_id, (IMAGE_START, IMAGE_END, IMAGE_PAD)) if number is not None]
     unscored = tuple(sorted({*range(tokenizer.get_vocab_size(), language.vocabulary), *images}))
     about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": OFFICIAL.name}

@@ -21,7 +21,7 @@ from vesalius.domain.exchange import Answer, Question
 from vesalius.domain.study import Study
 from vesalius.errors import InvalidValue, WeightsError
 from vesalius.formats.pixels import render
-from vesalius.models import checkpoint, llama, looking, memory, qformer
+from vesalius.models import checkpoint, llama, looking, qformer
 from vesalius.models.base import ModelCard
 from vesalius.models.cards import card
 from vesalius.models.checkpoint import KeyMap
@@ -30,6 +30,7 @@ from vesalius.models.composition import Composition, Prompt, Template
 from vesalius.models.decoder import Causal, default_dtype
 from vesalius.models.llava_med import DEVIATION, MEAN, read_tokenizer
 from vesalius.models.qformer import QFormer
+from vesalius.models.quantize import Held, afford, place
 from vesalius.models.vit import ACTIVATIONS, VisionShape, VisionTransformer
 
 NAME = "chexagent-8b"
@@ -236,6 +237,12 @@ class PatchScore(looking.AnswerScore):
         """Natural log-probabilities [B]."""
         return super().__call__(torch.cat((self.whole.expand(len(memory), -1, -1), memory), dim=1))
 
+    @torch.no_grad()
+    def without(self, masks: Tensor, rows: int, cols: int) -> Tensor:
+        """As in `looking.AnswerScore`; the class token, too, sees the picture with its hole."""
+        assert self.pixels is not None
+        return super().__call__(looking.seen_without(self.composition, self.pixels, masks, rows, cols))
+
     def flow(self, memory: Tensor) -> tuple[Tensor, str]:
         """Refused: between the image tokens and the patches stand the queries.
 
@@ -267,14 +274,15 @@ class CheXagent8b(Composed):
         return prepare(render(study.image), self.way)[None].to(weight)
 
     def saliency(self, study: Study, question: Question, answer: Answer, *, method: str = "occlusion") -> tuple[NDArray[np.float32], str]:
-        """Where an answer comes from: patches are hidden from the queries. The class token, which has seen the whole film, stays.
+        """Where an answer comes from, by patches. To the gradient the class token, which has seen the whole film, is given.
 
         Args, Returns, Raises: as `Composed.saliency`.
         """
         look = looking.method(method)
+        pixels = self.pixels(study)
         with torch.no_grad():
-            states = self.composition.see(self.pixels(study))
-        score = PatchScore(self.composition, self.prompt, question.text, answer.text)
+            states = self.composition.see(pixels)
+        score = PatchScore(self.composition, self.prompt, question.text, answer.text, pixels)
         score.whole = states[:, :1]
         grid, name = look(score, states[:, 1:])
         return looking.to_image(grid, study.image.rows, study.image.cols, padded=self.pads), name.replace("image tokens", "patches")
@@ -344,7 +352,7 @@ def read_preparation(folder: Path, size: int) -> Preparation:
     return Preparation(size, mean, deviation)
 
 
-def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype | None = None) -> CheXagent8b:
+def load(device: str = "cpu", weights: Path | None = None, *, dtype: Held | None = None) -> CheXagent8b:
     """The model from a checkpoint of the official layout.
 
     Args:
@@ -354,8 +362,7 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype
         WeightsError: no folder, or one that does not hold this model.
     """
     if weights is None:
-        remedy = f"download StanfordAIMI/CheXagent-8b and name its folder: --model {NAME}:FOLDER"
-        raise WeightsError(f"the weights of {NAME} do not come with this package", remedy=remedy)
+        raise checkpoint.absent(NAME)
     size = read_config(weights)
     way, tokenizer = read_preparation(weights, size.vision.image), read_tokenizer(weights)
     if tokenizer.get_vocab_size() > size.language.vocabulary:
@@ -364,9 +371,9 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype
     kind = dtype or default_dtype(device)
     with torch.device("meta"):
         composition = build(size)
-    memory.require(NAME, sum(p.numel() for p in composition.parameters()), str(kind).removeprefix("torch."), memory.room(device))
+    afford(NAME, composition, kind, device)
     checkpoint.fill(composition, OFFICIAL.there_to_here(checkpoint.read(weights)), where=str(weights))
-    composition.to(device=device, dtype=kind).eval()
+    place(composition, device, kind)
     template = dataclasses.replace(TEMPLATE, unscored=tuple(range(tokenizer.get_vocab_size(), size.language.vocabulary)))
     about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": OFFICIAL.name}
     return CheXagent8b(card(NAME), composition, UserPrompt(tokenizer, template), about, way)

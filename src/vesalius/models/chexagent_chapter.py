@@ -10,13 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from vesalius.errors import WeightsError
 from vesalius.models import chexagent
 from vesalius.models.cards import card
 from vesalius.models.chexagent import CheXagent
+from vesalius.models.quantize import Held
 
 NAME, ARCHITECTURE = "chexagent-chapter", "CheXagentChapterForCausalLM"
 
@@ -37,7 +37,7 @@ class Projector(nn.Module):
         return cast(Tensor, self.mlp(features))
 
 
-def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype | None = None) -> CheXagent:
+def load(device: str = "cpu", weights: Path | None = None, *, dtype: Held | None = None) -> CheXagent:
     """The model from a checkpoint.
 
     Args:

@@ -66,19 +66,28 @@ class Composed:
         """Where an answer comes from.
 
         Args:
-            method: "occlusion" or "gradient" (`looking.METHODS`).
+            method: a key of `looking.METHODS`.
 
         Returns:
             A map of the displayed image's shape in [0, 1], and the method's name.
 
         Raises:
-            InvalidValue: no such method, or an image whose tokens form no grid.
+            InvalidValue: no such method, one that this model does not allow, or an image whose tokens form no grid.
         """
         look = looking.method(method)
+        pixels = self.pixels(study)
         with torch.no_grad():
-            memory = self.composition.see(self.pixels(study))
-        grid, name = look(looking.AnswerScore(self.composition, self.prompt, question.text, answer.text), memory)
-        return looking.to_image(grid, study.image.rows, study.image.cols, padded=self.pads), name
+            memory = self.composition.see(pixels)
+        grid, name = look(self.score_of(question.text, answer.text, pixels), memory)
+        return self.to_image(grid, study.image.rows, study.image.cols), name
+
+    def score_of(self, question: str, answer: str, pixels: Tensor) -> looking.AnswerScore:
+        """How probable an answer is by the memory of its image, for `saliency`."""
+        return looking.AnswerScore(self.composition, self.prompt, question, answer, pixels)
+
+    def to_image(self, grid: Tensor, rows: int, cols: int) -> NDArray[np.float32]:
+        """A grid of the image's cells over the picture as it was displayed."""
+        return looking.to_image(grid, rows, cols, padded=self.pads)
 
 
 def as_answer(record: Record) -> Answer:

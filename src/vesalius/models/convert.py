@@ -52,7 +52,7 @@ SAME: Mapping[str, str] = MappingProxyType(
     {
         "medgemma-4b": _ONE,
         "lingshu-7b": _ONE,
-        "medsiglip-448": _ONE,
+        "medsiglip": _ONE,
         "visual-med-alpaca-7b": "is LLaMA-7B in the layout of transformers and an adapter in that of PEFT as they stand",
     }
 )
@@ -60,7 +60,7 @@ _CLASSES: Mapping[str, str] = MappingProxyType(
     {
         "Gemma3ForConditionalGeneration": "medgemma-4b",
         "Qwen2_5_VLForConditionalGeneration": "lingshu-7b",
-        "SiglipModel": "medsiglip-448",
+        "SiglipModel": "medsiglip",
         "CheXagentForCausalLM": "chexagent-2-3b",
         "LlamaForCausalLM": "visual-med-alpaca-7b",
     }

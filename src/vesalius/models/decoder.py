@@ -134,6 +134,45 @@ class Causal:
         return functional.scaled_dot_product_attention(queries, self._keys, self._values, is_causal=True, enable_gqa=grouped)
 
 
+def followed(flow: Tensor, queries: Tensor, keys: Tensor, bias: Tensor | None = None, scale: float | None = None) -> Tensor:
+    """One layer of attention rollout (Abnar & Zuidema 2020, arXiv 2005.00928): where positions' attention leads, through what was followed so far.
+
+    Args:
+        flow: [T, N] float32, how much of each of N sources each position holds before the layer. queries: [heads, T, D]. keys: [heads or a divisor, T, D].
+        bias: [T, T] or [heads, T, T], -inf (or the least number) where a position may not look. scale: of the products; None takes 1 / sqrt(D).
+
+    Returns:
+        [T, N]: half of what a position held itself, half of what it looks at, heads averaged. Head by head: all at once would be large.
+    """
+    heads, groups = len(queries), len(queries) // len(keys)
+    scale = float(queries.shape[-1]) ** -0.5 if scale is None else scale
+    mean = torch.zeros(queries.shape[1], keys.shape[1], device=flow.device)
+    for head in range(heads):
+        scores = (queries[head] @ keys[head // groups].T).float() * scale
+        if bias is not None:
+            scores = scores + (bias if bias.dim() == 2 else bias[min(head, len(bias) - 1)]).float()
+        mean += scores.softmax(-1) / heads
+    return (flow + mean @ flow) / 2
+
+
+class Rollout(Causal):
+    """As `Causal`, and follows where attention leads through the layers (`followed`); for one row, all of whose positions are computed.
+
+    Args:
+        flow: [T, N] how much of each of N sources each position holds before the first layer. After a pass: after the last layer.
+    """
+
+    def __init__(self, flow: Tensor) -> None:
+        self.flow = flow
+        length = len(flow)
+        self._bias = torch.full((length, length), -torch.inf, device=flow.device).triu(1)
+
+    def read(self, layer: int, queries: Tensor, *, kept: bool = False) -> Tensor:
+        """As `Causal`."""
+        self.flow = followed(self.flow, queries[0], self._keys[0], self._bias)
+        return super().read(layer, queries, kept=kept)
+
+
 class TransformersDecoder(nn.Module):
     """Any `transformers` causal language model that takes its attention from the library's attention table (Llama, Mistral, Phi, Qwen, ...).
 

@@ -22,8 +22,13 @@ def yes_and_no(yes: float, no: float) -> tuple[float, float]:
 
 def generator(ask: Ask) -> np.random.Generator:
     """A row's own randomness, from its seed and its question: what else is in the call cannot move it."""
-    words = np.frombuffer(hashlib.sha256(ask.question.encode()).digest(), dtype=np.uint32)
-    return np.random.default_rng(np.random.SeedSequence([ask.sampling.seed, *words.tolist()]))
+    return randomness(ask.sampling.seed, ask.question)
+
+
+def randomness(seed: int, text: str) -> np.random.Generator:
+    """The stream of a seed and a question's words."""
+    words = np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype=np.uint32)
+    return np.random.default_rng(np.random.SeedSequence([seed, *words.tolist()]))
 
 
 def ladder(logprobs: Tensor, temperature: float) -> NDArray[np.float64]:

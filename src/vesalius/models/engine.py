@@ -10,7 +10,6 @@ because only the readout sees them, share one root, and a question is read once 
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -25,44 +24,13 @@ from vesalius.models.base import GREEDY, Sampling
 from vesalius.models.composition import Composition, Prompt, average
 from vesalius.models.decoder import Tap
 from vesalius.models.draw import climb, generator, ladder, yes_and_no
-from vesalius.models.record import Ask, EncodedImage, Record
+from vesalius.models.record import Ask, EncodedImage, Record, Row, States
 from vesalius.models.tree import Packed, Part, Pool, Trie
 
 __all__ = ["Ask", "EncodedImage", "Engine", "Record"]
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # a piece that stands for one byte, in vocabularies that fall back to them
 _ROWS_OF_LOGITS = 64  # rows of the vocabulary matrix product at a time: 64 x 49,152 float32 are 12 MB
-
-
-@dataclasses.dataclass(eq=False)
-class _Row:
-    """One ask on its way.
-
-    `state` is the row of the current hidden states where it stands; `view` the row of the current logits: that state as its image lets it speak.
-    `base` is the position of its first answer token.
-    """
-
-    ask: Ask
-    state: int
-    view: int
-    base: int
-    random: np.random.Generator
-    ids: list[int] = dataclasses.field(default_factory=list)
-    logprobs: list[float] = dataclasses.field(default_factory=list)
-    stopped: bool = False
-    first: tuple[float, float] = (0.5, 0.0)
-
-    @property
-    def done(self) -> bool:
-        return self.stopped or len(self.ids) >= self.ask.sampling.max_new_tokens
-
-
-@dataclasses.dataclass(eq=False)
-class _States:
-    """Where asks stand after a pass: final-normed states [n, width], and what each one's question was made of words [n, width] when the readout listens."""
-
-    hidden: Tensor
-    words: Tensor | None
 
 
 class Engine:
@@ -203,12 +171,12 @@ class Engine:
         return np.array(totals, dtype=np.float64)
 
     def _run(self, asks: Sequence[Ask]) -> list[Record]:
-        rows: list[_Row] = []
+        rows: list[Row] = []
         for rows in self._steps(asks):  # noqa: B007 - the last state is the answer
             pass
         return [Record(self.prompt.words(r.ids), tuple(r.ids), tuple(r.logprobs), r.stopped, p_yes=r.first[0], yes_no=r.first[1]) for r in rows]
 
-    def _steps(self, asks: Sequence[Ask]) -> Iterator[list[_Row]]:
+    def _steps(self, asks: Sequence[Ask]) -> Iterator[list[Row]]:
         """Run asks token by token; yields all rows, in the order of the asks, after every token."""
         with torch.inference_mode():
             rows, states, parts = self._start(asks)
@@ -222,7 +190,7 @@ class Engine:
             with torch.inference_mode():
                 states, parts = self._grow(rows, children, states, parts)
 
-    def _start(self, asks: Sequence[Ask]) -> tuple[list[_Row], _States, list[Part]]:
+    def _start(self, asks: Sequence[Ask]) -> tuple[list[Row], States, list[Part]]:
         """Prefill the tree of questions; every ask stands at the end of its question."""
         roots: dict[int, EncodedImage] = {}
         tries: dict[int, Trie] = {}
@@ -240,10 +208,13 @@ class Engine:
             plan.append((tries[root], keep, self._below(image, room)))
             state_of.update({(root, end): len(state_of) + i for i, end in enumerate(keep)})
         states, parts = self._prefill(plan)
-        rows = [_Row(ask, state_of[end], 0, ask.image.length + len(self._ids(ask)), generator(ask)) for ask, end in zip(asks, ends, strict=True)]
-        return rows, states, parts
+        return [self._row(ask, state_of[end]) for ask, end in zip(asks, ends, strict=True)], states, parts
 
-    def _prefill(self, plan: Sequence[tuple[Trie, dict[int, int], Pool]]) -> tuple[_States, list[Part]]:
+    def _row(self, ask: Ask, state: int) -> Row:
+        """An ask that stands at the end of its question."""
+        return Row(ask, state, 0, ask.image.length + len(self._ids(ask)), generator(ask))
+
+    def _prefill(self, plan: Sequence[tuple[Trie, dict[int, int], Pool]]) -> tuple[States, list[Part]]:
         """Run tries of questions; states and ancestry at the kept nodes only. Each kept node is given with the number of its question's own tokens."""
         ids, positions, keep, parts, start = [], [], [], [], 0
         for trie, kept, pool in plan:
@@ -256,7 +227,7 @@ class Engine:
         tap = None if self.composition.listens is None else Tap(self.composition.listens)
         hidden = self._forward(ids, positions, keep, parts, tap)
         words = None if tap is None or tap.states is None else self._words(plan, parts, tap.states[0])
-        return _States(hidden, words), [part.leaves() for part in parts]
+        return States(hidden, words), [part.leaves() for part in parts]
 
     def _words(self, plan: Sequence[tuple[Trie, dict[int, int], Pool]], parts: Sequence[Part], states: Tensor) -> Tensor:
         """Mean state over each kept node's question tokens [kept, width]: its ancestors that are not deep enough to be template or answer."""
@@ -272,7 +243,7 @@ class Engine:
         """How many of the ids of `_ids` are the question's own words."""
         return len(ids) - len(self.prompt.after)
 
-    def _choose(self, rows: Sequence[_Row], logprobs: Tensor) -> dict[tuple[int, int], int]:
+    def _choose(self, rows: Sequence[Row], logprobs: Tensor) -> dict[tuple[int, int], int]:
         """Every unfinished row takes its next token; rows that agree share a child. Returns (state, token) -> child, in order of states."""
         live = [row for row in rows if not row.done]
         greedy = logprobs.argmax(1).tolist() if any(not r.ask.sampling.temperature for r in live) else []
@@ -296,7 +267,7 @@ class Engine:
             row.state = children[row.state, row.ids[-1]]
         return children
 
-    def _grow(self, rows: Sequence[_Row], children: dict[tuple[int, int], int], states: _States, parts: Sequence[Part]) -> tuple[_States, list[Part]]:
+    def _grow(self, rows: Sequence[Row], children: dict[tuple[int, int], int], states: States, parts: Sequence[Part]) -> tuple[States, list[Part]]:
         """Run one new token for every child; finished branches are left behind."""
         position = {row.state: row.base + len(row.ids) - 1 for row in rows if not row.done}
         pairs = list(children)
@@ -312,14 +283,14 @@ class Engine:
             first += part.size
         hidden = self._forward([token for _, token in pairs], [position[child] for child in range(len(pairs))], None, grown)
         words = None if states.words is None else states.words[[state for state, _ in pairs]]
-        return _States(hidden, words), [part.leaves() for part in grown]
+        return States(hidden, words), [part.leaves() for part in grown]
 
     def _forward(self, ids: list[int], positions: list[int], keep: list[int] | None, parts: Sequence[Part], tap: Tap | None = None) -> Tensor:
         """Hidden states [keep, width] after a packed pass."""
         index = None if keep is None else self._long(keep)
         return self.decoder.states(self.decoder.embed(self._long([ids])), self._long([positions]), Packed(parts), index, tap)[0]
 
-    def _speak(self, states: _States, views: Sequence[tuple[Tensor, list[int]]]) -> Tensor:
+    def _speak(self, states: States, views: Sequence[tuple[Tensor, list[int]]]) -> Tensor:
         """Log-probabilities [views, vocabulary]: for each image's memory, the states it is to be read with."""
         out = []
         for memory, wanted in views:
@@ -381,7 +352,7 @@ class Engine:
         return next(self.composition.lm.parameters()).device
 
 
-def _views(rows: Sequence[_Row]) -> list[tuple[Tensor, list[int]]]:
+def _views(rows: Sequence[Row]) -> list[tuple[Tensor, list[int]]]:
     """What is to be spoken next: for each image's memory the states of its unfinished rows, every pair once. Sets the rows' `view`."""
     memories: dict[int, Tensor] = {}
     states: dict[int, dict[int, None]] = {}

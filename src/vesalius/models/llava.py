@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from vesalius.errors import InvalidValue, WeightsError
-from vesalius.models import checkpoint, memory
+from vesalius.models import checkpoint
 from vesalius.models.checkpoint import KeyMap
 from vesalius.models.composition import Composition, MLPProjector, Prompt, Template
 from vesalius.models.decoder import Causal, default_dtype
 from vesalius.models.llama import Llama, Shape
+from vesalius.models.quantize import Held, afford, place
 from vesalius.models.vit import VisionShape, VisionTransformer
 
 IMAGE = -200  # stands for an image among token ids, as in the published code; it is never embedded
@@ -212,7 +213,7 @@ def assemble(
     *,
     device: str,
     tower: Path | None,
-    dtype: torch.dtype | None,
+    dtype: Held | None,
 ) -> tuple[Composition, ChunkPrompt, dict[str, str]]:
     """A composition with its weights, its prompt, and what is reported of the weights.
 
@@ -221,11 +222,10 @@ def assemble(
     """
     kind = dtype or default_dtype(device)
     with torch.device("meta"):
-        parameters = sum(p.numel() for p in build(plan.vision, plan.language).parameters())
-    memory.require(plan.name, parameters, str(kind).removeprefix("torch."), memory.room(device))
+        afford(plan.name, build(plan.vision, plan.language), kind, device)
     composition = build(plan.vision, plan.language, layer=plan.layer)
     found = load_into(composition, folder, tower=tower)
-    composition.to(device=device, dtype=kind).eval()
+    place(composition, device, kind)
     unscored = {*range(tokenizer.get_vocab_size(), plan.language.vocabulary), *([] if plan.image_row is None else [plan.image_row])}
     template = dataclasses.replace(plan.template, unscored=tuple(sorted(unscored)))
     about = {"weights": checkpoint.fingerprint(checkpoint.files(folder)), "layout": found.name, "tower": "stored" if tower is None else str(tower)}

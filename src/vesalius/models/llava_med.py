@@ -19,10 +19,11 @@ from torch import Tensor
 from vesalius.domain.study import Study
 from vesalius.errors import WeightsError
 from vesalius.formats.pixels import render
-from vesalius.models import llama, llava, sentencepiece
+from vesalius.models import checkpoint, llama, llava, sentencepiece
 from vesalius.models.cards import card
 from vesalius.models.composed import Composed
 from vesalius.models.composition import Template
+from vesalius.models.quantize import Held
 from vesalius.models.vit import VisionShape, clip_shape
 
 NAME = "llava-med-1.5-7b"
@@ -139,7 +140,7 @@ def read_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - the library is not ty
     return sentencepiece.load(folder / "tokenizer.model")
 
 
-def load(device: str = "cpu", weights: Path | None = None, *, tower: Path | None = None, dtype: torch.dtype | None = None) -> LlavaMed:
+def load(device: str = "cpu", weights: Path | None = None, *, tower: Path | None = None, dtype: Held | None = None) -> LlavaMed:
     """The model from a checkpoint of the official or a converted layout.
 
     Args:
@@ -150,8 +151,7 @@ def load(device: str = "cpu", weights: Path | None = None, *, tower: Path | None
         WeightsError: no folder, or one that does not hold this model.
     """
     if weights is None:
-        remedy = f"download microsoft/llava-med-v1.5-mistral-7b and name its folder: --model {NAME}:FOLDER"
-        raise WeightsError(f"the weights of {NAME} do not come with this package", remedy=remedy)
+        raise checkpoint.absent(NAME)
     plan = llava.Plan(NAME, *read_config(weights), TEMPLATE)
     composition, prompt, about = llava.assemble(plan, weights, read_tokenizer(weights), device=device, tower=tower, dtype=dtype)
     return LlavaMed(card(NAME), composition, prompt, about)

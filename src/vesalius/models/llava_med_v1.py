@@ -1,7 +1,7 @@
 """LLaVA-Med v1.0 (Li et al. 2023, arXiv 2306.00890; commit b9a98a7): CLIP ViT-L/14 at 224 px, one linear map, LLaMA-7B, the image behind the question.
 
 In: a `Study`. Out: `Answer`s through the engine of `after`. The published weights are differences to LLaMA-7B: `apply_delta` adds them, once.
-The tower is stored in no checkpoint: a folder with CLIP's weights is named beside it.
+The tower is stored in no checkpoint: a folder with CLIP's weights is named beside it. A checkpoint may name BiomedCLIP instead: ViT-B/16, 196 tokens.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from torch import Tensor, nn
 from vesalius.domain.study import Study
 from vesalius.errors import ConfigError, InvalidValue, WeightsError
 from vesalius.formats.pixels import render
-from vesalius.models import checkpoint, llama, llava, llava_med, looking, memory
+from vesalius.models import biomedclip, checkpoint, llama, llava, llava_med, looking
 from vesalius.models.after import After, AfterComposition, AfterPrompt
 from vesalius.models.cards import card
 from vesalius.models.checkpoint import KeyMap
 from vesalius.models.composition import Template
 from vesalius.models.decoder import default_dtype
+from vesalius.models.quantize import Held, afford, place
 from vesalius.models.vit import VisionShape, clip_shape
 from vesalius.registry import unknown
 
@@ -57,6 +58,7 @@ _GROWN = ("model.embed_tokens.weight", "lm_head.weight")
 _COMPUTED = (r"rotary_emb\.inv_freq$",)
 _BESIDE = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json")
 _SHARD = 4_000_000_000  # bytes, at most
+_LAST = 3  # states of BiomedCLIP that the published code has to choose from
 OFFICIAL = KeyMap(
     "official",
     (
@@ -138,11 +140,7 @@ class LlavaMedV1(After):
 
     def to_image(self, grid: Tensor, rows: int, cols: int) -> NDArray[np.float32]:
         """A grid of image tokens over the middle square of the picture; 0 outside, which is not seen."""
-        side = min(rows, cols)
-        top, left = (rows - side) // 2, (cols - side) // 2
-        whole = np.zeros((rows, cols), dtype=np.float32)
-        whole[top : top + side, left : left + side] = looking.to_image(grid, side, side)
-        return whole
+        return looking.to_middle(grid, rows, cols)
 
 
 def build(vision: VisionShape, language: llama.Shape, *, layer: int = LAYER) -> AfterComposition:
@@ -156,12 +154,14 @@ class Config:
 
     Args:
         tower: name of the tower, or its folder relative to the checkpoint. layer: hidden state that is seen. marked: whether tokens stand around the image.
+        biomedical: whether the tower is BiomedCLIP's.
     """
 
     language: llama.Shape
     tower: str
     layer: int
     marked: bool
+    biomedical: bool = False
 
 
 def read_config(folder: Path) -> Config:
@@ -175,23 +175,49 @@ def read_config(folder: Path) -> Config:
     if kind != "llava" or "vision_config" in config or config.get("mm_projector_type", "linear") != "linear":
         raise WeightsError(f"{folder}: is a checkpoint of {kind!r}, not of LLaVA-Med 1.0", remedy="name the model that the checkpoint is of")
     tower = str(config.get("mm_vision_tower", next(iter(TOWERS))))
-    if "biomedclip" in tower.lower().replace("_", ""):
-        raise WeightsError(f"{folder}: sees through {tower!r}, which is not supported", remedy="use the version with OpenAI's CLIP")
     text = {**config, "model_type": "llama", "max_position_embeddings": min(CONTEXT, int(config.get("max_position_embeddings", CONTEXT)))}
     layer, marked = int(config.get("mm_vision_select_layer", LAYER)), bool(config.get("mm_use_im_start_end", False))
-    return Config(llama.read_shape(text), tower, layer, marked)
+    biomedical = "biomedclip" in tower.lower().replace("_", "")
+    if biomedical:
+        if not -_LAST <= layer < _LAST:
+            raise WeightsError(f"{folder}: sees state {layer} of BiomedCLIP's last {_LAST}", remedy=f"name one from {-_LAST} to {_LAST - 1}")
+        layer -= _LAST if layer >= 0 else 0  # the published code counts among the last three
+    return Config(llama.read_shape(text), tower, layer, marked, biomedical)
 
 
-def _tower(folder: Path, name: str, tower: Path | None) -> tuple[Path, VisionShape]:
-    """Where the tower's weights are, and its shape."""
-    where = tower or folder / name
+@dataclasses.dataclass(frozen=True)
+class _Tower:
+    """The numbers of a tower, its tensors by our names, and the files that hold them."""
+
+    shape: VisionShape
+    tensors: Mapping[str, Tensor]
+    files: Sequence[Path]
+
+
+def _tower(folder: Path, config: Config, tower: Path | None) -> _Tower:
+    source = biomedclip.SOURCE if config.biomedical else next(iter(TOWERS))
+    where = tower or folder / config.tower
     if not where.is_dir():
         what = f"{folder}: stores no image tower" if tower is None else f"{tower}: not a folder"
-        raise WeightsError(what, remedy=f"download {next(iter(TOWERS))} and name its folder: load(tower=FOLDER), or put it at {folder / name}")
-    if not (where / "config.json").exists() and name in TOWERS:
-        return where, TOWERS[name]
-    config = checkpoint.read_json(where / "config.json")
-    return where, clip_shape(config.get("vision_config", config))
+        raise WeightsError(what, remedy=f"download {source} and name its folder: load(tower=FOLDER), or put it at {folder / config.tower}")
+    if config.biomedical:
+        return _biomedical(folder, where)
+    if not (where / "config.json").exists() and config.tower in TOWERS:
+        return _Tower(TOWERS[config.tower], llava.clip_tensors(where), checkpoint.files(where))
+    stated = checkpoint.read_json(where / "config.json")
+    return _Tower(clip_shape(stated.get("vision_config", stated)), llava.clip_tensors(where), checkpoint.files(where))
+
+
+def _biomedical(folder: Path, where: Path) -> _Tower:
+    """The image half of BiomedCLIP, in open_clip's layout."""
+    if not (where / "open_clip_config.json").exists():
+        raise WeightsError(f"{where}: is not BiomedCLIP, which {folder} sees through", remedy=f"give the folder of {biomedclip.SOURCE}")
+    shape = biomedclip.read_config(where).vision
+    path = next((where / name for name in biomedclip.FILES if (where / name).exists()), None)
+    if path is None:
+        raise WeightsError(f"{where}: holds no weights ({', '.join(biomedclip.FILES)})", remedy=f"give the folder of {biomedclip.SOURCE}")
+    ours = biomedclip.there_to_here(checkpoint.read_file(path))
+    return _Tower(shape, {f"tower.{n}": t for n, t in ours.items() if n.startswith(("vision.", "visual.trunk."))}, [path])
 
 
 def read_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - the library is not typed
@@ -213,13 +239,12 @@ def read_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - the library is not ty
     return tokenizer
 
 
-def load(
-    device: str = "cpu", weights: Path | None = None, *, tower: Path | None = None, conversation: str = "simple", dtype: torch.dtype | None = None
-) -> LlavaMedV1:
+def load(device: str = "cpu", weights: Path | None = None, *, tower: Path | None = None, conversation: str = "simple", dtype: Held | None = None) -> LlavaMedV1:
     """The model from a checkpoint that `apply_delta` made.
 
     Args:
-        weights: the folder. tower: a folder with CLIP's weights; None: the one that the checkpoint names, relative to itself.
+        weights: the folder. tower: a folder with the weights of CLIP, or of BiomedCLIP if the checkpoint names that; None: the one that it names,
+            relative to itself.
         conversation: a key of `SYSTEMS`. dtype: None takes the fastest that the device has.
 
     Raises:
@@ -227,27 +252,25 @@ def load(
     """
     words = template(conversation)
     if weights is None:
-        remedy = f"download microsoft/llava-med-7b-delta, add LLaMA-7B with llava_med_v1.apply_delta and name the folder: --model {NAME}:FOLDER"
-        raise WeightsError(f"the weights of {NAME} do not come with this package", remedy=remedy)
+        raise checkpoint.absent(NAME)
     config = read_config(weights)
-    where, vision = _tower(weights, config.tower, tower)
+    sees = _tower(weights, config, tower)
     language, kind = config.language, dtype or default_dtype(device)
     with torch.device("meta"):
-        parameters = sum(p.numel() for p in build(vision, language).parameters())
-    memory.require(NAME, parameters, str(kind).removeprefix("torch."), memory.room(device))
+        afford(NAME, build(sees.shape, language), kind, device)
     tokenizer = read_tokenizer(weights)
     if tokenizer.get_vocab_size() > language.vocabulary:
         what = f"{weights}: the tokenizer has {tokenizer.get_vocab_size()} tokens and the model {language.vocabulary} rows"
         raise WeightsError(what, remedy="add the differences to LLaMA-7B first" if language.vocabulary == 32000 else "fetch the checkpoint again")
-    composition = build(vision, language, layer=config.layer)
-    tensors = OFFICIAL.there_to_here(checkpoint.read(weights)) | llava.clip_tensors(where)
+    composition = build(sees.shape, language, layer=config.layer)
+    tensors = OFFICIAL.there_to_here(checkpoint.read(weights)) | dict(sees.tensors)
     checkpoint.fill(composition, tensors, where=str(weights))
-    composition.to(device=device, dtype=kind).eval()
+    place(composition, device, kind)
     images = [tokenizer.token_to_id(token) for token in (PATCH, START, END)]
     unscored = tuple(sorted({*images, *range(tokenizer.get_vocab_size(), language.vocabulary)}))
     marks = (START, END) if config.marked else None
     prompt = AfterPrompt(tokenizer, dataclasses.replace(words, unscored=unscored), patch=PATCH, marks=marks, until=(STOP,))
-    about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": OFFICIAL.name, "tower": checkpoint.fingerprint(checkpoint.files(where))}
+    about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": OFFICIAL.name, "tower": checkpoint.fingerprint(sees.files)}
     return LlavaMedV1(card(NAME), composition, prompt, about | {"conversation": conversation})
 
 

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from vesalius.errors import WeightsError
 from vesalius.models import llama, llava, llava_med
 from vesalius.models.cards import card
 from vesalius.models.composition import Template
 from vesalius.models.llava_med import CONTEXT, LlavaMed
+from vesalius.models.quantize import Held
 from vesalius.models.vit import VisionShape, clip_shape
 
 NAME = "llava-med-13b"
@@ -76,7 +75,7 @@ def _language(folder: Path, config: dict[str, Any]) -> llama.Shape:
     return llama.read_shape({**config, "max_position_embeddings": min(CONTEXT, int(config.get("max_position_embeddings", CONTEXT)))})
 
 
-def load(device: str = "cpu", weights: Path | None = None, *, tower: Path | None = None, dtype: torch.dtype | None = None) -> LlavaVicuna:
+def load(device: str = "cpu", weights: Path | None = None, *, tower: Path | None = None, dtype: Held | None = None) -> LlavaVicuna:
     """The model from a checkpoint in the LLaVA project's layout or a converted one.
 
     Args:

@@ -43,6 +43,7 @@ from vesalius.models.decoder import default_dtype
 from vesalius.models.draw import generator
 from vesalius.models.engine import Ask, EncodedImage, Engine
 from vesalius.models.experts import Expert, Heard, expert
+from vesalius.models.quantize import Held, place
 from vesalius.models.router import Kind, Route, Router
 
 NAME = "visual-med-alpaca-pocket"
@@ -277,11 +278,12 @@ def _sigmoid(x: float) -> float:
 
 
 @functools.lru_cache(maxsize=1)
-def load(device: str = "cpu", weights: Path = router.SHIPPED) -> MedAlpaca:
+def load(device: str = "cpu", weights: Path = router.SHIPPED, *, dtype: Held | None = None) -> MedAlpaca:
     """`visual-med-alpaca-pocket`, ready to answer.
 
     Args:
-        weights: a folder of the router's weights, as `python -m vesalius.train.router` writes them.
+        weights: a folder of the router's weights, as `python -m vesalius.train.router` writes them. dtype: of the language model; None takes the fastest
+            that the device has.
 
     Raises:
         WeightsError: the language model's, the router's or an expert's weights cannot be had. MissingExtra: a part of the extra `models` is absent.
@@ -289,7 +291,8 @@ def load(device: str = "cpu", weights: Path = router.SHIPPED) -> MedAlpaca:
     from tokenizers import Tokenizer
 
     folder = language_models.language_model()
-    lm = llama.load(folder, dtype=default_dtype(device), device=device)
+    lm = llama.load(folder, dtype=torch.float32)
+    place(lm, device, dtype or default_dtype(device))
     prompt = AlpacaPrompt(Tokenizer.from_file(str(folder / "tokenizer.json")), Template(stop=("<|im_end|>", "<|endoftext|>")))
     about = {"router": checkpoint.fingerprint([weights / router.WEIGHTS]), "language_model": language_models.SMOLLM2.name}
     return MedAlpaca(card(NAME), lm, prompt, router.load(weights), lambda kind: expert(kind, device), about, quotes=True)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from vesalius.errors import WeightsError
-from vesalius.models import checkpoint, experts, llama, lora, memory, router, sentencepiece
+from vesalius.models import checkpoint, experts, llama, lora, router, sentencepiece
 from vesalius.models.captioners import DEPLOT, MED_GIT, DePlot, MedGit, open_part
 from vesalius.models.cards import card
 from vesalius.models.checkpoint import KeyMap
@@ -21,6 +21,7 @@ from vesalius.models.composition import Template
 from vesalius.models.decoder import default_dtype
 from vesalius.models.experts import Expert
 from vesalius.models.med_alpaca import AlpacaPrompt, MedAlpaca
+from vesalius.models.quantize import Held, afford, place
 from vesalius.models.router import Kind
 
 NAME = "visual-med-alpaca-7b"
@@ -29,7 +30,7 @@ OFFICIAL = KeyMap("official", (), (r"rotary_emb\.inv_freq$",))
 CONTEXT = 2048  # tokens LLaMA was trained with; its first published configurations do not say it
 
 
-def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype | None = None) -> MedAlpaca:
+def load(device: str = "cpu", weights: Path | None = None, *, dtype: Held | None = None) -> MedAlpaca:
     """`visual-med-alpaca-7b`: LLaMA-7B as published, an adapter, and what experts there are.
 
     Args:
@@ -46,8 +47,7 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype
     config, adapter = lora.read_adapter(weights / ADAPTER if (weights / ADAPTER).is_dir() else weights)
     kind = dtype or default_dtype(device)
     with torch.device("meta"):
-        parameters = sum(p.numel() for p in llama.Llama(shape).parameters())
-    memory.require(NAME, parameters, str(kind).removeprefix("torch."), memory.room(device))
+        afford(NAME, llama.Llama(shape), kind, device)
     tokenizer = _tokenizer(weights)
     lm = llama.Llama(shape, blank=True)
     tensors = OFFICIAL.there_to_here(checkpoint.read(weights))
@@ -55,7 +55,7 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype
         tensors["lm_head.weight"] = tensors.get("model.embed_tokens.weight", torch.empty(0))
     checkpoint.fill(lm, tensors, where=str(weights))
     merged = lora.merge(lm, config, adapter, where=str(weights))
-    lm.to(device=device, dtype=kind).eval()
+    place(lm, device, kind)
     template = Template(bos="<s>", stop=("</s>",), unscored=tuple(range(tokenizer.get_vocab_size(), shape.vocabulary)))
     about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": OFFICIAL.name, "adapted": merged}
     about["experts"] = [name for name in (MED_GIT, DEPLOT) if (weights / name).is_dir()]

@@ -23,13 +23,14 @@ from vesalius.domain.exchange import Answer, Question
 from vesalius.domain.study import Study
 from vesalius.errors import InvalidValue, WeightsError
 from vesalius.formats.pixels import render
-from vesalius.models import biomedclip, checkpoint, flamingo, llama, looking, memory, sentencepiece
+from vesalius.models import biomedclip, checkpoint, flamingo, llama, looking, sentencepiece
 from vesalius.models.base import ModelCard
 from vesalius.models.cards import card
 from vesalius.models.composed import Composed
 from vesalius.models.composition import Prompt, Template
 from vesalius.models.decoder import default_dtype
 from vesalius.models.flamingo import Extent, Flamingo, FlamingoEngine, Shots
+from vesalius.models.quantize import Held, afford, place
 from vesalius.models.record import EncodedImage
 from vesalius.models.vit import VisionShape, clip_shape
 
@@ -156,17 +157,18 @@ class MedFlamingo(Composed):
         return MedFlamingo(self.card, self.composition, self.prompt, about, Shots(ids, torch.cat(seen) if seen else None))
 
     def saliency(self, study: Study, question: Question, answer: Answer, *, method: str = "occlusion") -> tuple[NDArray[np.float32], str]:
-        """Where an answer comes from, without examples; what lies outside the middle square is not seen and counts as nothing."""
-        look = looking.method(method)
-        with torch.no_grad():
-            features = self.composition.see(self.pixels(study))
-        grid, name = look(looking.AnswerScore(self.composition, self.prompt, question.text, answer.text), features)
-        rows, cols = study.image.rows, study.image.cols
-        side = min(rows, cols)
-        top, left = (rows - side) // 2, (cols - side) // 2
-        whole = np.zeros((rows, cols), np.float32)
-        whole[top : top + side, left : left + side] = looking.to_image(grid, side, side)
-        return whole, name
+        """Where an answer comes from, without examples.
+
+        Raises:
+            InvalidValue: rollout: what comes in through a gate is weighted by the gate, of which attention knows nothing.
+        """
+        if method == "rollout":
+            raise InvalidValue("attention cannot be followed through the gates of this model", remedy="look by occlusion or gradient")
+        return super().saliency(study, question, answer, method=method)
+
+    def to_image(self, grid: Tensor, rows: int, cols: int) -> NDArray[np.float32]:
+        """A grid of image cells over the middle square of the picture; 0 outside, which is not seen."""
+        return looking.to_middle(grid, rows, cols)
 
 
 def _renamed(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, str, Tensor]]:
@@ -291,7 +293,7 @@ def load(
     language: Path | None = None,
     clip: Path | None = None,
     rule: str = flamingo.RULES[0],
-    dtype: torch.dtype | None = None,
+    dtype: Held | None = None,
 ) -> MedFlamingo:
     """The model from `model.pt` over LLaMA-7B and CLIP.
 
@@ -303,8 +305,7 @@ def load(
         WeightsError: no folder, or one that does not hold its part. InvalidValue: an unknown rule.
     """
     if weights is None:
-        remedy = f"download {SOURCE}, put LLaMA-7B in its folder llama and CLIP ViT-L/14 in clip: --model {NAME}:FOLDER"
-        raise WeightsError(f"the weights of {NAME} do not come with this package", remedy=remedy)
+        raise checkpoint.absent(NAME)
     language, clip, path = language or weights / "llama", clip or weights / "clip", weights / "model.pt"
     trained = there_to_here(checkpoint.read_file(path), where=str(path))
     absent = [part for part in _TRAINED if not any(n.startswith(part) for n in trained)]
@@ -324,12 +325,12 @@ def load(
     if own - trained.keys():
         what = f"{len(own - trained.keys())} trained tensors are absent, the first {min(own - trained.keys())!r}"
         raise WeightsError(f"{path}: {what}", remedy=_AGAIN)
-    memory.require(NAME, sum(p.numel() for p in model.parameters()), str(kind).removeprefix("torch."), memory.room(device))
+    afford(NAME, model, kind, device)
     frozen = {f"lm.{n}": t for n, t in checkpoint.read(language).items() if not _UNUSED.search(n)}
     held = {**{n: t for n, t in frozen.items() if n != _EMBEDDINGS}, **tower, **trained}
     drawn = _heads(held, rows, str(language))
     checkpoint.fill(model, held, where=str(weights))
-    model.to(device=device, dtype=kind).eval()
+    place(model, device, kind)
     template = dataclasses.replace(TEMPLATE, bos=bos, unscored=tuple(sorted({image, int(tokenizer.token_to_id(PAD))})))
     files = [path, *checkpoint.files(language), *_clip_files(clip)]
     about = {"weights": checkpoint.fingerprint(files), "sees": rule, "rows of 0": drawn}

@@ -6,19 +6,25 @@ In: a number of parameters, a dtype by name. Out: bytes; an error that says what
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from vesalius.errors import WeightsError
 
 BYTES: Mapping[str, float] = MappingProxyType({"float32": 4.0, "bfloat16": 2.0, "int8": 1.0, "int4": 0.5})
-LOADED = ("float32", "bfloat16")  # what a loader can be asked for; the smaller ones need packed weights
+PRECISIONS = ("auto", "float32", "bfloat16", "int8", "int4")  # what can be asked for; "auto" is the fastest that the device has
+LOADED = ("float32", "bfloat16")  # what every loader can be asked for
 OVERHEAD = 1.15  # activations, keys and values, the process itself
 
 
-def needed(parameters: int, dtype: str) -> int:
-    """Bytes that a model takes while it answers, weights times `OVERHEAD`."""
-    return int(parameters * BYTES[dtype] * OVERHEAD)
+def needed(parameters: int, dtype: str, *, wide: int = 0) -> int:
+    """Bytes that a model takes while it answers, weights times `OVERHEAD`.
+
+    Args:
+        wide: how many of the parameters stay in float32 when the others are packed (embeddings, vocabulary, norms); no matter for other dtypes.
+    """
+    kept = wide if BYTES[dtype] < BYTES["bfloat16"] else 0
+    return int(((parameters - kept) * BYTES[dtype] + kept * BYTES["float32"]) * OVERHEAD)
 
 
 def available() -> int | None:
@@ -45,20 +51,20 @@ def room(device: str) -> int | None:
     return int(torch.cuda.mem_get_info(device)[0])
 
 
-def require(name: str, parameters: int, dtype: str, free: int | None) -> None:
+def require(name: str, parameters: int, dtype: str, free: int | None, *, wide: int = 0, held: Sequence[str] = LOADED) -> None:
     """Refuse a model that does not fit, before memory is exhausted.
 
     Args:
-        name: of the model. free: bytes that there are; None lets everything pass.
+        name: of the model. free: bytes that there are; None lets everything pass. wide: as `needed`. held: what the model can be loaded as there.
 
     Raises:
-        WeightsError: it does not fit; the remedy names dtypes that would, or says that none does.
+        WeightsError: it does not fit; the remedy names precisions that would, or says that none does.
     """
-    need = needed(parameters, dtype)
+    need = needed(parameters, dtype, wide=wide)
     if free is None or need <= free:
         return
-    fit = [d for d in LOADED if needed(parameters, d) <= free]
-    remedy = f"load it with dtype={' or '.join(fit)}, which fits" if fit else "use a machine with more memory"
+    fit = [d for d in held if needed(parameters, d, wide=wide) <= free]
+    remedy = f"load it with precision {' or '.join(fit)}, which fits" if fit else "use a machine with more memory"
     raise WeightsError(f"{name} takes {_size(need)} as {dtype} and {_size(free)} are free", remedy=remedy)
 
 

@@ -13,7 +13,7 @@ import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,7 +32,8 @@ from vesalius.models.composition import Composition, MLPProjector, Prompt, Templ
 from vesalius.models.decoder import default_dtype
 from vesalius.models.engine import EncodedImage
 from vesalius.models.precedents import Precedents
-from vesalius.models.readout import LateFusion
+from vesalius.models.quantize import Held, Packed, place
+from vesalius.models.readout import LateFusion, Standard
 
 SHIPPED = Path(__file__).with_name("pocket_weights")
 TEMPLATE = Template(
@@ -104,6 +105,11 @@ class Reading(nn.Module):
         """What each fusion makes of a state, as `LateFusion`, on memory of `Sight`: [K, B, T, H]."""
         parts = memory[..., : len(self.fusions) * WIDTH].chunk(len(self.fusions), dim=-1)
         return torch.stack([fusion(hidden, part, words, rows) for fusion, part in zip(self.fusions, parts, strict=True)])
+
+    def attention(self, hidden: Tensor, memory: Tensor, words: Tensor | None = None) -> Tensor:
+        """Where the fusions look, on average: [B, T, N]. What they read of the mean of all tokens, and the precedents, look nowhere."""
+        parts = memory[..., : len(self.fusions) * WIDTH].chunk(len(self.fusions), dim=-1)
+        return torch.stack([cast(LateFusion, f).attention(hidden, part, words) for f, part in zip(self.fusions, parts, strict=True)]).mean(0)
 
     def forward(self, hidden: Tensor, memory: Tensor, words: Tensor | None = None, rows: Tensor | None = None) -> Tensor:
         """As `LateFusion`, on memory of `Sight`."""
@@ -203,22 +209,26 @@ class Pocket(Composed):
 
     def pixels(self, study: Study) -> Tensor:
         """The key image of a study as the tower's input [1, 3, 288, 288]; one grey level for weights that were trained blind."""
+        weight = next(self.composition.tower.parameters())
         if self.identity.get("blind"):
-            return efficientnet.prepare(np.full((288, 288), BLIND, dtype=np.uint8))[None].to(self._device)
-        return efficientnet.prepare(render(study.image))[None].to(self._device)
+            return efficientnet.prepare(np.full((288, 288), BLIND, dtype=np.uint8))[None].to(weight)
+        return efficientnet.prepare(render(study.image))[None].to(weight)
 
     def score(self, encoded: EncodedImage, question: Question, options: Sequence[str]) -> NDArray[np.float64]:
         """Natural log-probability of each option as the whole answer; `pocket` speaks in lower case."""
         return super().score(encoded, question, [o.lower() for o in options])
 
     def saliency(self, study: Study, question: Question, answer: Answer, *, method: str = "occlusion") -> tuple[NDArray[np.float32], str]:
-        """As `Composed`; `pocket` speaks in lower case."""
+        """As `Composed`; `pocket` speaks in lower case. Its tower has no attention: "rollout" is the attention of its fusions."""
         return super().saliency(study, question, dataclasses.replace(answer, text=answer.text.lower()), method=method)
 
 
 @functools.lru_cache(maxsize=1)
-def load(device: str = "cpu", weights: Path = SHIPPED) -> Pocket:
+def load(device: str = "cpu", weights: Path = SHIPPED, *, dtype: Held | None = None) -> Pocket:
     """The model with the weights that ship, or with those in a folder that training wrote, ready to answer.
+
+    Args:
+        dtype: None takes the fastest that the device has. Packed is the language model; what was trained here stays.
 
     Raises:
         WeightsError: the language model's or our own weights cannot be had.
@@ -235,13 +245,18 @@ def load(device: str = "cpu", weights: Path = SHIPPED) -> Pocket:
     adapters = {n: t for n, t in state.items() if ".lora_" in n}
     merge(lm, adapters)
     speak_only(lm, state.pop(VOCABULARY))
+    kind = dtype or default_dtype(device)
+    place(composition.lm, device, kind)
+    composition.to(device=device, dtype=kind.dtype if isinstance(kind, Packed) else kind).eval()
+    for part in composition.modules():
+        if isinstance(part, Precedents | Standard):
+            part.float()  # statistics and a kernel machine: rounded to fewer bits they say something else
     rest = {n: t for n, t in state.items() if n not in adapters}
     problems = composition.load_state_dict(rest, strict=False)
     absent = [n for n in problems.missing_keys if not n.startswith("lm.")]
     if absent or problems.unexpected_keys:
         wrong = (absent + list(problems.unexpected_keys))[0]
         raise WeightsError(f"pocket's weights do not fit (first at {wrong!r})", remedy="install the package again")
-    composition.to(device=device, dtype=default_dtype(device)).eval()
     about = json.loads((weights / "about.json").read_text(encoding="utf-8")) if (weights / "about.json").exists() else {}
     known = {"weights": about.get("sha256", "")[:16]} | ({"blind": True} if about.get("blind") else {})
     return Pocket(composition, Prompt(Tokenizer.from_file(str(folder / "tokenizer.json")), TEMPLATE), known)

@@ -1,4 +1,4 @@
-"""What goes into the engine and comes out: an image made ready, one thing to ask of it, and what came of that.
+"""What goes into the engine and comes out: an image made ready, one thing to ask of it, what came of that; and where an ask stands on its way.
 
 In: keys and values, a question, how to draw. Out: plain records that a family file reads as `Answer`s.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 from torch import Tensor
 
 from vesalius.models.base import GREEDY, Sampling
@@ -77,3 +78,35 @@ class Record:
     def mean_confidence(self) -> float:
         """Geometric mean of the token probabilities: comparable between answers of different length."""
         return min(1.0, math.exp(self.logprob / max(1, len(self.logprobs))))
+
+
+@dataclasses.dataclass(eq=False)
+class Row:
+    """One ask on its way.
+
+    `state` is the row of the current hidden states where it stands; `view` the row of the current logits: that state as its image lets it speak.
+    `base` is the position of its first answer token.
+    """
+
+    ask: Ask
+    state: int
+    view: int
+    base: int
+    random: np.random.Generator
+    ids: list[int] = dataclasses.field(default_factory=list)
+    logprobs: list[float] = dataclasses.field(default_factory=list)
+    stopped: bool = False
+    first: tuple[float, float] = (0.5, 0.0)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is to be said."""
+        return self.stopped or len(self.ids) >= self.ask.sampling.max_new_tokens
+
+
+@dataclasses.dataclass(eq=False)
+class States:
+    """Where asks stand after a pass: final-normed states [n, width], and what each one's question was made of words [n, width] when the readout listens."""
+
+    hidden: Tensor
+    words: Tensor | None

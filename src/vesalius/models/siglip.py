@@ -23,12 +23,13 @@ from torch.nn import functional
 from vesalius.domain.study import Study
 from vesalius.errors import InvalidValue, WeightsError
 from vesalius.formats.pixels import render
-from vesalius.models import checkpoint, memory, sentencepiece, stock
+from vesalius.models import checkpoint, memory, sentencepiece, stock_files
 from vesalius.models.base import ModelCard
 from vesalius.models.cards import card as known
 from vesalius.models.decoder import default_dtype
+from vesalius.models.ranking import Ranking, filled
 
-NAME = "medsiglip-448"
+NAME = "medsiglip"
 SOURCE = "google/medsiglip-448"
 MODEL, PICTURES = "SiglipModel", "SiglipImageProcessorPil"
 _SPACE, _UNIGRAM, _UNKNOWN = "\u2581", 1, 2
@@ -54,7 +55,7 @@ def read_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - the library is not ty
 
     path = folder / "spiece.model"
     if not path.exists():
-        return stock.read_tokenizer(folder)
+        return stock_files.read_tokenizer(folder)
     try:
         pieces, charsmap = _pieces(path.read_bytes())
         unknown = next((i for i, (_, _, kind) in enumerate(pieces) if kind == _UNKNOWN), None)
@@ -89,8 +90,8 @@ def _pieces(data: bytes) -> tuple[list[sentencepiece.Piece], bytes]:
     return found, charsmap
 
 
-class MedSiglip:
-    """An `EmbeddingModel`.
+class MedSiglip(Ranking):
+    """An `EmbeddingModel` that also answers by ranking options.
 
     Args:
         card: of the model. model: the stock class with all weights in place. tokenizer: of `read_tokenizer`. pictures: the stock preparation.
@@ -114,6 +115,17 @@ class MedSiglip:
         self.identity = {"name": card.name, "revision": card.revision, **(about or {})}
         self._end = int(tokenizer.token_to_id("</s>"))
 
+    def see(self, pixels: Tensor) -> Tensor:
+        """[B, 3, S, S] -> vectors [B, width] of unit length."""
+        out = self.model.get_image_features(pixel_values=pixels.to(self.model.logit_scale))
+        return functional.normalize(getattr(out, "pooler_output", out).float(), dim=-1)
+
+    @property
+    def patches(self) -> int:  # type: ignore[override]
+        """1,024 at the published size."""
+        vision = self.model.config.vision_config
+        return int(vision.image_size // vision.patch_size) ** 2
+
     def pixels(self, study: Study) -> Tensor:
         """The key image of a study as the tower's input [3, S, S], prepared as the checkpoint states: stretched to a square."""
         shown = Picture.fromarray(render(study.image)).convert("RGB")
@@ -128,8 +140,7 @@ class MedSiglip:
 
     def embed_images(self, studies: Sequence[Study]) -> NDArray[np.float32]:
         """Key images as vectors [studies, width] of unit length."""
-        weight = self.model.logit_scale
-        return self._batches(studies, lambda part: self.model.get_image_features(pixel_values=torch.stack([self.pixels(s) for s in part]).to(weight)))
+        return self._batches(studies, lambda part: self.see(torch.stack([self.pixels(s) for s in part])))
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors [texts, width] of unit length; what is beyond the context is cut off."""
@@ -151,11 +162,9 @@ class MedSiglip:
         """
         if way not in ("softmax", "sigmoid"):
             raise InvalidValue(f"no way of turning scores into probabilities is called {way!r}", remedy="use softmax or sigmoid")
-        if not options or not all(o.strip() for o in options):
-            raise InvalidValue("options to choose from are missing or empty", remedy="name at least one, each with some text")
         if "{}" not in template:
             raise InvalidValue(f"the template {template!r} has no place for an option", remedy='write "{}" where it goes')
-        texts = self.embed_texts([template.replace("{}", o) for o in options]).astype(np.float64)  # options may hold braces
+        texts = self.embed_texts([template.replace("{}", o) for o in filled(options)]).astype(np.float64)  # options may hold braces
         logits = self.scale * (texts @ self.embed_images([study])[0].astype(np.float64)) + self.bias
         if way == "sigmoid":
             return np.asarray(np.exp(-np.logaddexp(0, -logits)))
@@ -183,18 +192,18 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype
         WeightsError: no folder, or one that does not hold this model; nothing is downloaded.
     """
     if weights is None:
-        raise WeightsError(f"the weights of {NAME} do not come with this package", remedy=f"download {SOURCE} and name its folder")
+        raise checkpoint.absent(NAME)
     if not weights.is_dir():
         raise WeightsError(f"{weights}: not a folder of weights", remedy=f"give the folder of {SOURCE}")
-    config = stock.read_config(weights, MODEL)
-    tokenizer, pictures = read_tokenizer(weights), stock.read_pictures(weights, PICTURES)
+    config = stock_files.read_config(weights, MODEL)
+    tokenizer, pictures = read_tokenizer(weights), stock_files.read_pictures(weights, PICTURES)
     rows = int(config.text_config.vocab_size)
     if tokenizer.get_vocab_size() > rows or tokenizer.token_to_id("</s>") is None:
         what = f"{weights}: a tokenizer of {tokenizer.get_vocab_size()} tokens does not fit {rows} rows of the text encoder, or has no </s>"
         raise WeightsError(what, remedy="fetch the checkpoint again")
     kind = dtype or default_dtype(device)
-    memory.require(NAME, stock.size(MODEL, config), str(kind).removeprefix("torch."), memory.room(device))
-    model = stock.read_weights(weights, MODEL, config, kind)
+    memory.require(NAME, stock_files.size(MODEL, config), str(kind).removeprefix("torch."), memory.room(device))
+    model = stock_files.read_weights(weights, MODEL, config, kind)
     scale, bias = float(np.exp(_number(weights, "logit_scale"))), _number(weights, "logit_bias")  # not rounded to the dtype
     about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": "transformers", "class": MODEL}
     return MedSiglip(facts or known(NAME), model.to(device=device, dtype=kind), tokenizer, pictures, scale, bias, about)

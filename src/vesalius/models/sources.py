@@ -106,7 +106,7 @@ _ALL = (
     ),
     Plan("medgemma-4b", (Part("weights", "google/medgemma-4b-it", weights=(SAFE,), beside=(*SETTINGS, "*.jinja")),)),
     Plan("lingshu-7b", (Part("weights", "lingshu-medical-mllm/Lingshu-7B", weights=(SAFE,), beside=(*SETTINGS, "*.jinja")),)),
-    Plan("medsiglip-448", (Part("weights", "google/medsiglip-448", weights=(SAFE,), beside=(*SETTINGS, "spiece.model")),)),
+    Plan("medsiglip", (Part("weights", "google/medsiglip-448", weights=(SAFE,), beside=(*SETTINGS, "spiece.model")),)),
 )
 PLANS: Mapping[str, Plan] = MappingProxyType({p.name: p for p in _ALL})
 _REFUSED: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -120,6 +120,10 @@ _REFUSED: Mapping[str, tuple[str, str]] = MappingProxyType(
         "llava-med-13b": (
             "has nothing to be fetched: no such weights were ever released",
             "name the folder of weights that were trained or had elsewhere: --model llava-med-13b:FOLDER",
+        ),
+        "qwen2.5-vl": (
+            "is any model of that class: it is not known which is meant",
+            "download the one you mean and give --model qwen2.5-vl:FOLDER, or fetch lingshu-7b",
         ),
         "chexagent-chapter": (
             "has nothing to be fetched: no such weights were ever released",

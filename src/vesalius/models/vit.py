@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vesalius.errors import WeightsError
+from vesalius.models.decoder import followed
 
 
 def quick_gelu(x: Tensor) -> Tensor:
@@ -83,11 +84,19 @@ class _Attention(nn.Module):
         self.k_proj, self.v_proj = nn.Linear(shape.width, shape.width), nn.Linear(shape.width, shape.width)
         self.q_proj, self.out_proj = nn.Linear(shape.width, shape.width), nn.Linear(shape.width, shape.width)
 
+    def follow(self, flow: Tensor, x: Tensor) -> Tensor:
+        """`followed` by what the positions [T, width] of one image look at: [T, N] -> [T, N]."""
+        return followed(flow, self._split(self.q_proj(x[None]))[0], self._split(self.k_proj(x[None]))[0])
+
     def forward(self, x: Tensor) -> Tensor:
-        query, key, value = (part.view(*x.shape[:2], self.heads, -1).transpose(1, 2) for part in (self.q_proj(x), self.k_proj(x), self.v_proj(x)))
+        query, key, value = map(self._split, (self.q_proj(x), self.k_proj(x), self.v_proj(x)))
         seen = functional.scaled_dot_product_attention(query, key, value)
         out: Tensor = self.out_proj(seen.transpose(1, 2).flatten(2))
         return out
+
+    def _split(self, x: Tensor) -> Tensor:
+        """[B, T, width] -> [B, heads, T, D]."""
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class _MLP(nn.Module):
@@ -159,13 +168,33 @@ class VisionTransformer(nn.Module):
         Returns:
             [B, N + 1, width] with a class token, else [B, N, width].
         """
+        x: Tensor = self.pre_layrnorm(self.embeddings(pixels))
+        for block in self._below(layer):
+            x = block(x)
+        return x
+
+    @torch.no_grad()
+    def rollout(self, pixels: Tensor, layer: int = -1) -> Tensor:
+        """Attention rollout from the patches' hidden states back to the patches, of one image.
+
+        Args:
+            pixels: [1, 3, S, S]. layer: as `states` counts.
+
+        Returns:
+            [N, N] float32: of state i, the share that patch j has. What the class token had at the start is nobody's, so rows sum to 1 at most.
+        """
+        x: Tensor = self.pre_layrnorm(self.embeddings(pixels))
+        flow = torch.eye(x.shape[1], device=x.device)[:, int(self.shape.class_token) :]
+        for block in self._below(layer):
+            flow = block.self_attn.follow(flow, block.layer_norm1(x)[0])
+            x = block(x)
+        return flow[int(self.shape.class_token) :]
+
+    def _below(self, layer: int) -> Any:  # noqa: ANN401 - a part of a list of modules
         count = layer if layer >= 0 else self.shape.layers + 1 + layer
         if not 0 <= count <= self.shape.layers:
             raise IndexError(f"a tower of {self.shape.layers} layers has no hidden state {layer}")
-        x: Tensor = self.pre_layrnorm(self.embeddings(pixels))
-        for block in self.encoder.layers[:count]:
-            x = block(x)
-        return x
+        return self.encoder.layers[:count]
 
     def forward(self, pixels: Tensor) -> Tensor:
         """[B, 3, S, S] -> the last states after the final norm."""

@@ -61,8 +61,8 @@ def _decode(path: Path, modality: Modality, body_part: str) -> Image:
 
 
 @functools.lru_cache(maxsize=1)
-def _model(name: str) -> GenerativeModel:
-    return cards.load(name)
+def _model(name: str, device: str, precision: str) -> GenerativeModel:
+    return cards.load(name, device=device, precision=precision)
 
 
 def open_reader(
@@ -73,12 +73,14 @@ def open_reader(
     rewordings: int = 8,
     samples: int = 8,
     seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
     progress: Progress | None = None,
 ) -> Reader:
     """A reader by names; the model is loaded once in a process.
 
     Args:
-        model: as `vesalius models` lists it.
+        model: as `vesalius models` lists it. device, precision: as `cards.load`.
         policy: a TOML file; None takes the one that ships.
         data: a data root whose training images serve as other patients; None takes drawn ones.
 
@@ -89,4 +91,8 @@ def open_reader(
     bank = bank_of(base.data_root(data)) if data is not None else None
     if progress is not None:
         progress(f"loading {model}")
-    return Reader(_model(model), rules, rewordings=rewordings, samples=samples, bank=bank, seed=seed)
+    loaded = _model(model, device, precision)
+    told = cards.where(loaded)
+    if progress is not None and told:
+        progress(f"{model} {told}")
+    return Reader(loaded, rules, rewordings=rewordings, samples=samples, bank=bank, seed=seed)

@@ -122,12 +122,13 @@ class Reader:
         self._scopes = (declared,) if self.policy.scope is None else (declared, self.policy.scope)
         self._policy_identity = self.policy.identity()
 
-    def ask(self, study: Study, question: str | Question, *, look: bool = False, progress: Progress | None = None) -> Reading:
+    def ask(self, study: Study, question: str | Question, *, look: bool | str = False, progress: Progress | None = None) -> Reading:
         """Answer one question about a study, question the answer, decide.
 
         Args:
             question: in words, at most 2,000 characters.
-            look: also find where in the image the answer comes from, when the model can say; a failure there is noted and costs nothing else.
+            look: also find where in the image the answer comes from, when the model can say, by the method of this name (True: by the model's usual one);
+                a failure there is noted and costs nothing else.
             progress: is told each step as it begins.
 
         Raises:
@@ -137,7 +138,7 @@ class Reader:
         asked = Question(question) if isinstance(question, str) else question
         case = self.encode(study, progress=tell)
         reading = self.readings([(case, asked)], progress=tell)[0]
-        return self.look(study, reading, progress=tell) if look else reading
+        return self.look(study, reading, method=None if look is True else look, progress=tell) if look else reading
 
     def encode(self, study: Study, *, progress: Progress | None = None) -> Case:
         """Encode a study and its controls, once for all questions."""
@@ -171,16 +172,23 @@ class Reader:
         tell("weighing the answers")
         return [self._weigh(plan, said, share) for plan, said in zip(plans, heard, strict=True)]
 
-    def look(self, study: Study, reading: Reading, *, progress: Progress | None = None) -> Reading:
-        """The reading with the place in the image that its answer comes from; `model["saliency"]` names the method, or says why there is none."""
+    def look(self, study: Study, reading: Reading, *, method: str | None = None, progress: Progress | None = None) -> Reading:
+        """The reading with the place in the image that its answer comes from; `model["saliency"]` names the method, or says why there is none.
+
+        Args:
+            method: a way of looking by its name; None takes the model's usual one.
+        """
         (progress or _nobody)("looking where the answer comes from")
         started = time.perf_counter()
         found: Saliency | None = None
         note = "this model cannot say where it looks"
         if isinstance(self.model, LooksAt):
             try:
-                found = Saliency(*self.model.saliency(study, reading.question, reading.answer))
+                saliency: Any = self.model.saliency  # that it takes a method, too, is asked of our own models only
+                found = Saliency(*saliency(study, reading.question, reading.answer, **({} if method is None else {"method": method})))
                 note = found.method
+            except UserError as error:
+                note = str(error)
             except Exception as error:  # noqa: BLE001 - the answer stands without its picture, whatever went wrong in drawing it
                 note = f"failed: {type(error).__name__}: {error}"
         seconds = time.perf_counter() - started

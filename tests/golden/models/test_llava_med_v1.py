@@ -13,6 +13,7 @@ from tests.checkpoints import llava_med_v1 as tiny
 from vesalius.models import cards, checkpoint, llava, llava_med_v1
 
 GOLDEN = np.load(Path(__file__).with_name("llava_med_v1.npz"))
+BIOMEDICAL = np.load(Path(__file__).with_name("llava_med_v1_biomedclip.npz"))
 TOLERANCE = 1e-5
 
 
@@ -33,9 +34,9 @@ def models(load):
     return {name: load(conversation=name) for name in llava_med_v1.SYSTEMS}
 
 
-def _logits(composition, case):
-    pixels = torch.from_numpy(GOLDEN[f"{case}_pixels"])
-    made = llava.logits(composition, json.loads(str(GOLDEN[f"{case}_rows"])), pixels if len(pixels) else None)
+def _logits(composition, case, golden=GOLDEN):
+    pixels = torch.from_numpy(golden[f"{case}_pixels"])
+    made = llava.logits(composition, json.loads(str(golden[f"{case}_rows"])), pixels if len(pixels) else None)
     return torch.cat(made).numpy()[:, ::7]
 
 
@@ -48,6 +49,27 @@ def test_another_feature_layer_would_be_noticed(load):
     wrong = load()
     wrong.composition.tower.layer = -1
     assert np.abs(_logits(wrong.composition, "one") - GOLDEN["one_logits"]).max() > 1e3 * TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def biomedical(load, tmp_path_factory):
+    folder = tiny.biomedical(tmp_path_factory.mktemp("biomedical"))
+    return lambda **changes: (tiny.reconfigure(folder, **changes), llava_med_v1.load(weights=folder, dtype=torch.float32))[1]
+
+
+@pytest.mark.parametrize("case", ["one", "none", "ragged"])
+def test_with_biomedclip_s_tower_logits_are_those_of_the_official_code(biomedical, case):
+    """The official code with timm 0.9.12 and open_clip 2.23.0."""
+    np.testing.assert_allclose(_logits(biomedical().composition, case, BIOMEDICAL), BIOMEDICAL[f"{case}_logits"], rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("layer", range(-3, 3))
+def test_of_biomedclip_s_last_three_states_the_same_one_is_seen(biomedical, layer):
+    model = biomedical(mm_vision_select_layer=layer)
+    seen = model.composition.see(torch.from_numpy(BIOMEDICAL["one_pixels"]))[0, ::3].detach().numpy()
+    np.testing.assert_allclose(seen, BIOMEDICAL[f"features_{layer}"], rtol=0, atol=TOLERANCE)
+    if layer % 3 != 1:
+        assert np.abs(_logits(model.composition, "one", BIOMEDICAL) - BIOMEDICAL["one_logits"]).max() > 1e3 * TOLERANCE
 
 
 @pytest.mark.parametrize("number", range(12))

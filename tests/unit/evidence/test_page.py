@@ -12,7 +12,7 @@ from vesalius.domain.decision import Verdict
 from vesalius.domain.study import Image, Intensity, Modality, Overlay, single
 from vesalius.errors import InvalidValue, UserError
 from vesalius.evidence import page
-from vesalius.evidence.exhibit import Bounds, Exhibit
+from vesalius.evidence.exhibit import Bounds, Exhibit, told_by
 from vesalius.evidence.picture import fitted, proportions, with_heat
 from vesalius.evidence.sheet import STRONG, TINT, Sheet, legible
 from vesalius.reader import Reader
@@ -156,3 +156,48 @@ def test_an_exhibit_needs_a_mark_for_each_rewording():
     whole = exhibit_of()
     with pytest.raises(InvalidValue, match="as many marks"):
         Exhibit(whole.reading, whole.image, whole.controls, whole.limits, whole.flipped[1:], whole.moved)
+
+
+READ = {"type": "CT", "type_probability": 0.9731, "expert": "radiology", "expert_text": "Modality: CT. Body part: head.", "expert_confidence": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("read", "says"),
+    [
+        (None, None),
+        ("words", None),
+        (READ, "read as CT (0.97) by radiology: Modality: CT. Body part: head."),
+        ({**READ, "expert": "none", "expert_text": "There is no expert."}, "read as CT (0.97): There is no expert."),
+        ({**READ, "expert_text": " "}, "read as CT (0.97) by radiology: (nothing)"),
+        ({"type": "CT"}, "read as CT: (nothing)"),
+    ],
+)
+def test_what_a_model_was_told_in_one_line(read, says):
+    assert told_by({} if read is None else {"read": read}) == says
+
+
+def _inked(drawn, start):
+    """Columns from `start` in which the page is not white, without the banner and the footer's line."""
+    grey = np.asarray(drawn.convert("L"))[160:-80, start:]
+    return np.flatnonzero((grey < 250).any(axis=0)) + start
+
+
+@pytest.mark.parametrize("text", ["Modality: CT.", "finding " * 300, "x" * 900, "肺 🙂 é " * 80])
+def test_what_a_model_was_told_stays_in_its_column(text):
+    exhibit = exhibit_of()
+    plain = page.draw(exhibit)
+    reading = dataclasses.replace(exhibit.reading, model={**exhibit.reading.model, "read": {**READ, "expert_text": text}})
+    drawn = page.draw(dataclasses.replace(exhibit, reading=reading))
+    assert plain.height <= drawn.height < 1400
+    assert _inked(drawn, 1004).min() >= 1040  # the gap between the columns
+    assert _inked(drawn, 1004).max() <= 1562
+
+
+@pytest.mark.parametrize("method", ["rollout through tower and language model of 24 x 24 image tokens", "gradient " * 40, "g" * 300])
+def test_a_long_way_of_looking_and_a_long_refusal_stay_in_their_column(method):
+    exhibit = exhibit_of()
+    seen = dataclasses.replace(exhibit.reading, saliency=dataclasses.replace(exhibit.reading.saliency, method=method))
+    lost = dataclasses.replace(exhibit.reading, saliency=None, model={**exhibit.reading.model, "saliency": method})
+    for reading in (seen, lost):
+        gap = np.asarray(page.draw(dataclasses.replace(exhibit, reading=reading)).convert("L"))[160:-80, 1004:1040]
+        assert gap.min() >= 250

@@ -231,7 +231,7 @@ def test_answers_are_options(model):
     scores = model.score(encoded, questions[1], questions[1].options)
     assert open_.logprob == scores.max() == pytest.approx(np.log(open_.confidence))
     with pytest.raises(InvalidValue, match="options"):
-        model.answer(encoded, [Question("What is this?")])
+        model.answer(encoded, [Question("What is this?", ("a", " "))])
 
 
 def test_odd_texts_are_texts(model):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from vesalius.errors import UnknownName, UserError, WeightsError
+from vesalius.errors import UnknownName, WeightsError
 from vesalius.models import cards
 from vesalius.models.cards import CARDS, MODELS, card
 
@@ -38,8 +38,3 @@ def test_a_name_may_say_where_the_weights_are(tmp_path):
         cards.check(f"pocked:{tmp_path}")
     with pytest.raises(WeightsError, match="cannot be read"):
         cards.load(f"pocket:{tmp_path}")
-
-
-def test_a_model_that_only_embeds_is_not_asked():
-    with pytest.raises(UserError, match="does not answer in words"):
-        cards.check("biomedclip")

@@ -198,7 +198,7 @@ def test_a_configuration_that_shows_nothing_is_told(tmp_path, text):
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("Gemma3ForConditionalGeneration", "medgemma-4b"), ("Qwen2_5_VLForConditionalGeneration", "lingshu-7b"), ("SiglipModel", "medsiglip-448")],
+    [("Gemma3ForConditionalGeneration", "medgemma-4b"), ("Qwen2_5_VLForConditionalGeneration", "lingshu-7b"), ("SiglipModel", "medsiglip")],
 )
 def test_what_is_published_in_the_layout_of_transformers_says_so(tmp_path, kind, name):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "x", "architectures": [kind]}))

@@ -15,7 +15,7 @@ from tests.checkpoints.common import write_shards
 from vesalius import formats
 from vesalius.domain.exchange import Question
 from vesalius.errors import ConfigError, InvalidValue, UnknownName, WeightsError
-from vesalius.models import cards, checkpoint, llama, llava, llava_med_v1
+from vesalius.models import biomedclip, cards, checkpoint, llama, llava, llava_med_v1
 from vesalius.models.base import GenerativeModel, LooksAt, Sampling
 
 QUESTIONS = [Question(q) for q in ("Is there a mass in the liver?", "what organ is shown", "describe the findings")]
@@ -230,13 +230,68 @@ def _reshape(folder):
         (lambda f: tiny.reconfigure(f, model_type="llava_mistral"), "is a checkpoint of 'llava_mistral'"),
         (lambda f: tiny.reconfigure(f, vision_config={}), "is a checkpoint of 'llava'"),
         (lambda f: tiny.reconfigure(f, mm_projector_type="mlp2x_gelu"), "is a checkpoint of 'llava'"),
-        (lambda f: tiny.reconfigure(f, mm_vision_tower="microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"), "BiomedCLIP"),
+        (lambda f: tiny.reconfigure(f, mm_vision_tower="microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"), "stores no image tower.*BiomedCLIP"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(copy, harm, says):
     harm(copy)
     with pytest.raises(WeightsError, match=says):
         _model(copy)
+
+
+BIOMEDCLIP = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
+
+
+@pytest.fixture(scope="module")
+def biomedical(tmp_path_factory):
+    return tiny.biomedical(tmp_path_factory.mktemp("biomedical"))
+
+
+@pytest.fixture
+def other(biomedical, tmp_path):
+    return shutil.copytree(biomedical, tmp_path / "biomedical")
+
+
+def test_a_checkpoint_may_see_through_biomedclip(biomedical, official, other, tmp_path):
+    model = _model(biomedical)
+    image, _ = model.engine.encode(torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)))
+    assert image.image_tokens == 16
+    assert model.answer(image, QUESTIONS)[1].text == model.answer(image, QUESTIONS[1:2])[0].text
+    assert model.identity["tower"] != _model(official).identity["tower"]
+    shutil.move(other / BIOMEDCLIP, tmp_path / "elsewhere")
+    assert _model(other, tower=tmp_path / "elsewhere").identity == model.identity
+
+
+def test_biomedclip_in_safetensors_is_the_same(biomedical, other):
+    path = other / BIOMEDCLIP / "open_clip_pytorch_model.bin"
+    save_file({n: t.contiguous() for n, t in torch.load(path, weights_only=True).items()}, path.with_name("open_clip_model.safetensors"))
+    path.unlink()
+    one, two = (_model(folder).composition.tower.state_dict() for folder in (biomedical, other))
+    assert all(torch.equal(one[n], two[n]) for n in one)
+
+
+def _scaled(folder):
+    path = folder / BIOMEDCLIP / "open_clip_pytorch_model.bin"
+    torch.save(torch.load(path, weights_only=True) | {"visual.trunk.blocks.0.ls1.gamma": torch.ones(32)}, path)
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda f: tiny.reconfigure(f, mm_vision_select_layer=3), "sees state 3 of BiomedCLIP's last 3"),
+        (lambda f: tiny.reconfigure(f, mm_vision_select_layer=-4), "sees state -4"),
+        (lambda f: shutil.rmtree(f / BIOMEDCLIP), rf"stores no image tower.*download {BIOMEDCLIP}"),
+        (lambda f: (f / BIOMEDCLIP / "open_clip_config.json").unlink(), "is not BiomedCLIP"),
+        (lambda f: (f / BIOMEDCLIP / "open_clip_config.json").write_text("{"), r"open_clip_config\.json cannot be read"),
+        (lambda f: (f / BIOMEDCLIP / "open_clip_pytorch_model.bin").unlink(), "holds no weights"),
+        (lambda f: (f / BIOMEDCLIP / "open_clip_pytorch_model.bin").write_bytes(b""), "cannot be read as weights"),
+        (_scaled, "1 unknown"),
+    ],
+)
+def test_what_does_not_fit_biomedclip_is_refused_in_words(other, harm, says):
+    harm(other)
+    with pytest.raises(WeightsError, match=says):
+        _model(other)
 
 
 def test_without_a_folder_it_says_what_to_download():
@@ -261,6 +316,10 @@ def test_the_published_size():
         whole = llava_med_v1.build(llava_med_v1.CLIP_L_224, language).state_dict()
     assert sum(t.numel() for t in whole.values()) == 7_045_818_368
     assert llava_med_v1.CLIP_L_224.patches == 256
+    with torch.device("meta"):
+        whole = llava_med_v1.build(biomedclip.VIT_B_16, language).state_dict()
+    assert sum(t.numel() for t in whole.values()) == 6_827_388_672
+    assert biomedclip.VIT_B_16.patches == 196
 
 
 def test_the_middle_of_a_picture_is_seen():

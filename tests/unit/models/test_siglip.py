@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from tests.checkpoints import stock as tiny
 from vesalius.errors import InvalidValue, WeightsError
 from vesalius.formats.pixels import render
-from vesalius.models import cards, checkpoint, memory, siglip, stock
+from vesalius.models import cards, checkpoint, memory, siglip, stock_files
 from vesalius.models.base import EmbeddingModel
 
 TEXTS = ("A chest X-ray, with effusion!", "mass in the LEFT lung", "zebra 7", "is  there\na mass ", "mass " * 30)
@@ -148,7 +148,7 @@ def test_the_published_size():
     ends = {"bos_token_id": 1, "eos_token_id": 1}
     text = {**both, **ends, "vocab_size": 32000, "max_position_embeddings": 64}
     config = SiglipConfig(text_config=text, vision_config={**both, "image_size": 448, "patch_size": 14})
-    assert stock.size(siglip.MODEL, config) == 878_300_338
+    assert stock_files.size(siglip.MODEL, config) == 878_300_338
     if siglip.NAME in cards.CARDS:
         card = cards.card(siglip.NAME)
         assert (card.parameters, card.context, card.image_tokens) == (878_300_338, 64, 32**2)
@@ -165,7 +165,7 @@ def test_nothing_is_asked_of_the_hub(folder, monkeypatch):
 
 
 def test_without_weights_it_says_where_they_are(tmp_path):
-    with pytest.raises(WeightsError, match="download google/medsiglip-448"):
+    with pytest.raises(WeightsError, match="models fetch medsiglip"):
         siglip.load()
     with pytest.raises(WeightsError, match="not a folder of weights"):
         siglip.load(weights=tmp_path / "absent")

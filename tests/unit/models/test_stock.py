@@ -14,7 +14,7 @@ from tests.checkpoints import stock as tiny
 from vesalius.domain.exchange import Question
 from vesalius.domain.study import Image, Intensity, Modality, single
 from vesalius.errors import InvalidValue, UnknownName, WeightsError
-from vesalius.models import cards, checkpoint, memory, stock
+from vesalius.models import cards, checkpoint, memory, stock, stock_files
 from vesalius.models.base import GREEDY, GenerativeModel, Sampling
 
 FAMILIES = {"gemma": (stock.MEDGEMMA, tiny.gemma), "qwen": (stock.LINGSHU, tiny.qwen)}
@@ -388,14 +388,14 @@ def _published(name):
 @pytest.mark.parametrize(("name", "parameters"), [("gemma", 4_300_079_472), ("qwen", 8_292_166_656)])
 def test_the_published_size(name, parameters):
     family, _ = FAMILIES[name]
-    assert stock.size(family.model, _published(name)) == parameters
+    assert stock_files.size(family.model, _published(name)) == parameters
     if family.name in cards.CARDS:
         assert cards.card(family.name).parameters == parameters
 
 
 @pytest.mark.parametrize("make", [stock.medgemma, stock.lingshu])
 def test_without_weights_it_says_where_they_are(make, tmp_path):
-    with pytest.raises(WeightsError, match=r"download .*:FOLDER"):
+    with pytest.raises(WeightsError, match=r"models fetch .*:FOLDER"):
         make()
     with pytest.raises(WeightsError, match="not a folder of weights"):
         make(weights=tmp_path / "absent")
@@ -528,4 +528,4 @@ def test_what_the_library_would_report_is_not_printed(folder, name, capfd):
 def test_tied_weights_count_once(folder, name):
     config = stock.read_config(folder, FAMILIES[name][0].model)
     held = sum(t.numel() for p in checkpoint.files(folder) for t in load_file(p).values())
-    assert stock.size(FAMILIES[name][0].model, config) == held
+    assert stock_files.size(FAMILIES[name][0].model, config) == held

@@ -168,6 +168,22 @@ def test_looking_is_optional_and_its_failure_is_noted(study):
     assert lost.model["saliency"] == "failed: RuntimeError: the drawing went wrong"
 
 
+def test_a_way_of_looking_is_passed_on_and_its_refusal_is_noted_in_words(study):
+    class Chooses(StandIn):
+        def saliency(self, study, question, answer, *, method="usual"):
+            if method == "other":
+                raise InvalidValue("this cannot be followed", remedy="look by occlusion")
+            return super().saliency(study, question, answer)[0], method
+
+    reader = Reader(Chooses())
+    assert reader.ask(study, QUESTION, look=True).saliency.method == "usual"
+    assert reader.ask(study, QUESTION, look="gradient").model["saliency"] == "gradient"
+    refused = reader.ask(study, QUESTION, look="other")
+    assert refused.saliency is None
+    assert refused.answer.text
+    assert refused.model["saliency"] == "this cannot be followed: look by occlusion."
+
+
 def test_a_model_that_cannot_say_where_it_looks(study):
     class Bare:
         def __init__(self):
