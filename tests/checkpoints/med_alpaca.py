@@ -5,22 +5,9 @@ from safetensors.torch import save_file
 
 from tests.checkpoints import llava_med, spm
 from tests.checkpoints.common import randoms, write_json, write_shards
-from vesalius.models import cards
-from vesalius.models.base import ModelCard, Task
 
 RANK, ALPHA = 4, 8
 _SHAPE = llava_med.Size(heads=6, kv_heads=6)
-_FACTS = {"tasks": (Task.VQA,), "modalities": ("CR", "DX", "CT", "MR"), "languages": ("en",), "image_tokens": 0, "source": "", "revision": "1"}
-_LISTED = {"visual-med-alpaca-pocket": "vesalius.models.med_alpaca:load", "visual-med-alpaca-7b": "vesalius.models.med_alpaca_7b:load"}
-
-
-def listed(monkeypatch):
-    """Name both models where the package's own tables do not."""
-    for name, target in _LISTED.items():
-        if name not in cards.CARDS:
-            made = ModelCard(name=name, summary="", licence="", body_parts=("CHEST", "ABDOMEN", "HEAD", "BRAIN"), context=2048, parameters=0, **_FACTS)
-            monkeypatch.setitem(cards.CARDS, name, made)
-            monkeypatch.setitem(cards.MODELS._own, name, target)
 
 
 def adapter_tensors(size=_SHAPE, seed=1, targets=("q_proj", "v_proj")):

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from vesalius.models import router
-from vesalius.models.cards import CARDS
+from vesalius.models.known import CARDS
 
 ROOT = Path(__file__).parents[2]
 FIGURE = re.compile(r"\d+\.\d+ \(\d+\.\d+–\d+\.\d+\), n [\d,]*\d")

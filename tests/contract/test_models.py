@@ -8,12 +8,13 @@ from tests.checkpoints.table import BUILDERS
 from vesalius.domain.exchange import Question
 from vesalius.domain.study import Image, Intensity, Modality, single
 from vesalius.errors import InvalidValue, UserError
-from vesalius.models.base import GREEDY, GenerativeModel, Sampling, Task
-from vesalius.models.cards import CARDS, MODELS, REMOTE
+from vesalius.models.base import GREEDY, GenerativeModel, Sampling
+from vesalius.models.cards import MODELS, REMOTE
+from vesalius.models.known import CARDS
 from vesalius.reader.questioning import Reader
 
-# of these another test asks: shipped weights, a server, models that only embed
-ELSEWHERE = {"pocket", "visual-med-alpaca-pocket", REMOTE, *(n for n, c in CARDS.items() if Task.VQA not in c.tasks)}
+# of these another test asks: shipped weights, a server
+ELSEWHERE = {"pocket", "visual-med-alpaca-pocket", REMOTE}
 RANKING = ("biomedclip", "medsiglip")  # they choose and do not write
 QUESTIONS = [Question(text) for text in ("Is there a mass in the liver?", "Is the heart enlarged?", "What organ is shown in this image?")]
 

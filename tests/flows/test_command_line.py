@@ -9,7 +9,7 @@ import pytest
 
 import vesalius as package
 from vesalius.data import base
-from vesalius.models.cards import CARDS
+from vesalius.models.known import CARDS
 
 HEAVY = ("torch", "transformers", "scipy", "matplotlib", "sklearn", "pydicom", "PIL", "peft")
 

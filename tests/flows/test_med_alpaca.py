@@ -7,7 +7,6 @@ import pytest
 from PIL import Image as Picture
 from pydicom.data import get_testdata_file
 
-from tests.checkpoints import med_alpaca as builder
 from vesalius import formats
 from vesalius.data import nih_cxr
 from vesalius.domain.exchange import Outcome, Question, Split
@@ -19,8 +18,7 @@ NAME = "visual-med-alpaca-pocket"
 
 
 @pytest.fixture
-def model(monkeypatch):
-    builder.listed(monkeypatch)
+def model():
     return med_alpaca.load()
 
 
@@ -74,8 +72,7 @@ def test_a_chest_film_goes_to_radiology(model, data_root):
 
 
 @pytest.mark.weights
-def test_it_is_questioned_like_any_model(vesalius, dicom, tmp_path, monkeypatch):
-    builder.listed(monkeypatch)
+def test_it_is_questioned_like_any_model(vesalius, dicom, tmp_path):
     said = vesalius("ask", dicom("J2K_pixelrep_mismatch.dcm"), "Is this a CT scan?", "--model", NAME, "--out", tmp_path / "out", "--json")
     assert said.code in (0, 3)
     assert said.json["model"]["name"] == NAME
@@ -84,8 +81,7 @@ def test_it_is_questioned_like_any_model(vesalius, dicom, tmp_path, monkeypatch)
 
 
 @pytest.mark.weights
-def test_without_an_expert_the_gate_refers(vesalius, dicom, monkeypatch):
-    builder.listed(monkeypatch)
+def test_without_an_expert_the_gate_refers(vesalius, dicom):
     said = vesalius("ask", dicom("examples_ybr_color.dcm"), "Is there a mass?", "--model", NAME, "--json")
     assert said.code == 3
     assert said.json["decision"] == "referred"

@@ -49,7 +49,8 @@ def models(ctx: click.Context) -> None:
 def list_models(as_json: bool) -> None:
     """All models: what each is, licence, size, what it can do."""
     from vesalius.models.base import card_json
-    from vesalius.models.cards import CARDS, MODELS
+    from vesalius.models.cards import MODELS
+    from vesalius.models.known import CARDS
 
     if as_json:
         click.echo(json.dumps({name: card_json(CARDS[name]) if name in CARDS else {"target": MODELS.target(name)} for name in MODELS}, indent=2))
@@ -95,7 +96,8 @@ def _count(number: int) -> str:
 def show_model(name: str, as_json: bool) -> None:
     """One model's card: scope, licence, size, and what it cannot do."""
     from vesalius.models.base import card_json
-    from vesalius.models.cards import CARDS, MODELS, REMOTE
+    from vesalius.models.cards import MODELS, REMOTE
+    from vesalius.models.known import CARDS
 
     target = MODELS.target(name)
     card = CARDS.get(name)
@@ -115,7 +117,7 @@ def show_model(name: str, as_json: bool) -> None:
 def recommend_models(task: str, as_json: bool) -> None:
     """Models for TASK (chest-x-ray, report, grounding, general-vqa, few-shot, pathology, retrieval, zero-shot, offline, hosted), a place to start measuring."""
     from vesalius.models import memory
-    from vesalius.models.cards import CARDS
+    from vesalius.models.known import CARDS
     from vesalius.models.recommend import picks
 
     room, rows, found = memory.available(), [], picks(task)
@@ -141,8 +143,6 @@ def fetch_model(name: str, target: Path | None, revision: str | None, parts: str
 
     Prints the folder. A folder that is complete is checked and nothing is downloaded.
     """
-    from vesalius.models.base import Task
-    from vesalius.models.cards import CARDS
     from vesalius.models.obtain import fetch
 
     with Steps() as steps:
@@ -155,8 +155,7 @@ def fetch_model(name: str, target: Path | None, revision: str | None, parts: str
         )
     if done.note:
         say(f"{done.note}.")
-    how = f"--model {name}:{done.folder}" if name not in CARDS or Task.VQA in CARDS[name].tasks else f"load(weights=Path({str(done.folder)!r}))"
-    say(f"{done.files} files are whole, {done.fetched} of them fetched now ({done.size / 1e6:,.1f} MB); use it with {how}")
+    say(f"{done.files} files are whole, {done.fetched} of them fetched now ({done.size / 1e6:,.1f} MB); use it with --model {name}:{done.folder}")
     click.echo(str(done.folder))
 
 

@@ -342,7 +342,7 @@ class BiomedClip(Ranking):
 
     @property
     def _weight(self) -> Tensor:
-        return self.net.image_projection.weight
+        return self.net.logit_scale  # of the dtype and device of all, also where matrices are packed
 
     def _texts(self, rows: list[list[int]]) -> Tensor:
         longest = max(map(len, rows))

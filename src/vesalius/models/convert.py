@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 from vesalius.errors import ConfigError, UserError, WeightsError, nearest
-from vesalius.models.cards import CARDS, MODELS
+from vesalius.models.cards import MODELS
+from vesalius.models.known import CARDS
 from vesalius.models.layouts import flamingo, llava, parts
 from vesalius.models.layouts.files import KEPT
 

@@ -23,10 +23,11 @@ from torch.nn import functional
 from vesalius.domain.study import Study
 from vesalius.errors import InvalidValue, WeightsError
 from vesalius.formats.pixels import render
-from vesalius.models import checkpoint, memory, sentencepiece, stock_files
+from vesalius.models import checkpoint, sentencepiece, stock_files
 from vesalius.models.base import ModelCard
 from vesalius.models.cards import card as known
 from vesalius.models.decoder import default_dtype
+from vesalius.models.quantize import Held, Packed, afford, place
 from vesalius.models.ranking import Ranking, filled
 
 NAME = "medsiglip"
@@ -181,7 +182,7 @@ class MedSiglip(Ranking):
         return np.concatenate(parts) if parts else np.zeros((0, int(self.model.config.vision_config.hidden_size)), np.float32)
 
 
-def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype | None = None, facts: ModelCard | None = None) -> MedSiglip:
+def load(device: str = "cpu", weights: Path | None = None, *, dtype: Held | None = None, facts: ModelCard | None = None) -> MedSiglip:
     """The model from a checkpoint in its published layout.
 
     Args:
@@ -202,11 +203,12 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: torch.dtype
         what = f"{weights}: a tokenizer of {tokenizer.get_vocab_size()} tokens does not fit {rows} rows of the text encoder, or has no </s>"
         raise WeightsError(what, remedy="fetch the checkpoint again")
     kind = dtype or default_dtype(device)
-    memory.require(NAME, stock_files.size(MODEL, config), str(kind).removeprefix("torch."), memory.room(device))
-    model = stock_files.read_weights(weights, MODEL, config, kind)
+    afford(NAME, stock_files.empty(MODEL, config), kind, device)
+    model = stock_files.read_weights(weights, MODEL, config, "auto" if isinstance(kind, Packed) else kind)
+    place(model, device, kind)
     scale, bias = float(np.exp(_number(weights, "logit_scale"))), _number(weights, "logit_bias")  # not rounded to the dtype
     about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": "transformers", "class": MODEL}
-    return MedSiglip(facts or known(NAME), model.to(device=device, dtype=kind), tokenizer, pictures, scale, bias, about)
+    return MedSiglip(facts or known(NAME), model, tokenizer, pictures, scale, bias, about)
 
 
 def _number(folder: Path, name: str) -> float:

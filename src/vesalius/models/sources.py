@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from vesalius.errors import UserError
-from vesalius.models.cards import CARDS, MODELS, REMOTE
+from vesalius.models.cards import MODELS, REMOTE
+from vesalius.models.known import CARDS
 
 Patterns = tuple[str, ...]
 SAFE: Patterns = ("model*.safetensors", "model.safetensors.index.json")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from tests.checkpoints import llava_med_v1 as tiny
-from vesalius.models import cards, checkpoint, llava, llava_med_v1
+from vesalius.models import checkpoint, llava, llava_med_v1
 
 GOLDEN = np.load(Path(__file__).with_name("llava_med_v1.npz"))
 BIOMEDICAL = np.load(Path(__file__).with_name("llava_med_v1_biomedclip.npz"))
@@ -24,9 +24,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def load(folder):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cards, "CARDS", {llava_med_v1.NAME: cards.CARDS["llava-med-1.5-7b"]} | dict(cards.CARDS))
-        yield lambda **options: llava_med_v1.load(weights=folder, dtype=torch.float32, **options)
+    return lambda **options: llava_med_v1.load(weights=folder, dtype=torch.float32, **options)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import pytest
 
 from vesalius.errors import UnknownName, WeightsError
 from vesalius.models import cards
-from vesalius.models.cards import CARDS, MODELS, card
+from vesalius.models.cards import MODELS, card
+from vesalius.models.known import CARDS
 
 
 def test_every_model_of_ours_has_a_card_of_its_name():

@@ -10,8 +10,9 @@ import torch
 from tests.checkpoints import llava_med, llava_med_v1
 from tests.hub_server import serve
 from vesalius.errors import ConfigError, InterruptedWork, UnknownName, UserError, WeightsError
-from vesalius.models import cards, hub, obtain, sources
+from vesalius.models import hub, obtain, sources
 from vesalius.models import llava_med_v1 as v1
+from vesalius.models.known import CARDS
 
 NAME, REPOSITORY = "llava-med-1.5-7b", "microsoft/llava-med-v1.5-mistral-7b"
 SHARD = "model-00002-of-00004.safetensors"
@@ -329,7 +330,7 @@ def test_what_cannot_be_fetched_says_why(name, said):
 def test_every_model_is_fetched_or_refused():
     with pytest.raises(UnknownName, match="did you mean 'biomedclip'"):
         sources.plan("biomedclp")
-    for name, card in cards.CARDS.items():
+    for name, card in CARDS.items():
         if name in sources.PLANS:
             assert card.source in {f"huggingface.co/{part.repository}" for part in sources.plan(name).parts}
         else:
@@ -340,7 +341,7 @@ def test_every_model_is_fetched_or_refused():
 
 def test_pinned_revisions_are_those_of_the_cards():
     for name in ("llava-med-1.5-7b", "chexagent-2-3b", "biomedclip"):
-        assert sources.plan(name).parts[0].revision == cards.CARDS[name].revision
+        assert sources.plan(name).parts[0].revision == CARDS[name].revision
 
 
 def test_digests_are_those_of_git_and_of_the_hub(tmp_path):

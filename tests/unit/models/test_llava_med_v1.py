@@ -15,15 +15,10 @@ from tests.checkpoints.common import write_shards
 from vesalius import formats
 from vesalius.domain.exchange import Question
 from vesalius.errors import ConfigError, InvalidValue, UnknownName, WeightsError
-from vesalius.models import biomedclip, cards, checkpoint, llama, llava, llava_med_v1
+from vesalius.models import biomedclip, checkpoint, llama, llava, llava_med_v1
 from vesalius.models.base import GenerativeModel, LooksAt, Sampling
 
 QUESTIONS = [Question(q) for q in ("Is there a mass in the liver?", "what organ is shown", "describe the findings")]
-
-
-@pytest.fixture(autouse=True)
-def declared(monkeypatch):
-    monkeypatch.setattr(cards, "CARDS", {llava_med_v1.NAME: cards.CARDS["llava-med-1.5-7b"]} | dict(cards.CARDS))
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +290,7 @@ def test_what_does_not_fit_biomedclip_is_refused_in_words(other, harm, says):
 
 
 def test_without_a_folder_it_says_what_to_download():
-    with pytest.raises(WeightsError, match=r"apply_delta.*llava-med-1\.0-7b:FOLDER"):
+    with pytest.raises(WeightsError, match=r"models fetch llava-med-1\.0-7b.*llava-med-1\.0-7b:FOLDER"):
         llava_med_v1.load()
 
 

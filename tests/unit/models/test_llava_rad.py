@@ -241,7 +241,7 @@ def test_what_does_not_fit_is_refused_in_words(copy, harm, says):
 
 
 def test_without_a_folder_it_says_what_to_download():
-    with pytest.raises(WeightsError, match=r"microsoft/llava-rad.*lmsys/vicuna-7b-v1\.5.*llava-rad-7b:FOLDER"):
+    with pytest.raises(WeightsError, match=r"models fetch llava-rad-7b.*llava-rad-7b:FOLDER"):
         llava_rad.load()
 
 

@@ -11,17 +11,12 @@ from tests.checkpoints import llava_med as tiny
 from tests.checkpoints.common import write_shards
 from vesalius.domain.exchange import Question
 from vesalius.errors import WeightsError
-from vesalius.models import cards, llava, llava_med, llava_vicuna
+from vesalius.models import llava, llava_med, llava_vicuna
 from vesalius.models.base import GenerativeModel
 
 SIZE = tiny.Size(kv_heads=6)
 ROW = [1, llava.IMAGE, 300, 301]
 CHANGES = {"model_type": "llava_llama", "architectures": ["LlavaLlamaForCausalLM"], "max_position_embeddings": 4096, "rope_theta": 10000.0}
-
-
-@pytest.fixture(autouse=True)
-def declared(monkeypatch):
-    monkeypatch.setattr(cards, "CARDS", {llava_vicuna.NAME: cards.CARDS["llava-med-1.5-7b"]} | dict(cards.CARDS))
 
 
 def _configure(folder, **changes):

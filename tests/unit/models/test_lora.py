@@ -15,8 +15,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def seven(folder, monkeypatch):
-    builder.listed(monkeypatch)
+def seven(folder):
     return med_alpaca_7b.load(weights=folder, dtype=torch.float32)
 
 
@@ -57,8 +56,7 @@ def test_the_adapter_is_added_as_peft_adds_it(folder, seven):
         ({"target_modules": ["q_proj"]}, "belongs to no matrix"),
     ],
 )
-def test_an_adapter_that_cannot_be_merged_is_refused(folder, tmp_path, monkeypatch, changed, said):
-    builder.listed(monkeypatch)
+def test_an_adapter_that_cannot_be_merged_is_refused(folder, tmp_path, changed, said):
     lm = llama.Llama(med_alpaca_7b._language_config(folder))
     made = builder.adapter(tmp_path, **changed)
     with pytest.raises(WeightsError, match=said):

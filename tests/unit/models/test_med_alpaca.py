@@ -55,8 +55,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def seven(folder, monkeypatch):
-    builder.listed(monkeypatch)
+def seven(folder):
     return med_alpaca_7b.load(weights=folder, dtype=torch.float32)
 
 

@@ -17,8 +17,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def seven(folder, monkeypatch):
-    builder.listed(monkeypatch)
+def seven(folder):
     return med_alpaca_7b.load(weights=folder, dtype=torch.float32)
 
 
@@ -28,8 +27,7 @@ def study():
     return single(Image(shown, Intensity.COLOUR, Modality.OT))
 
 
-def test_a_pickled_adapter_gives_the_same_weights(tmp_path, seven, monkeypatch):
-    builder.listed(monkeypatch)
+def test_a_pickled_adapter_gives_the_same_weights(tmp_path, seven):
     other = med_alpaca_7b.load(weights=builder.official(tmp_path / "old", pickled=True), dtype=torch.float32)
     assert seven.identity["adapted"] == other.identity["adapted"] == 4
     assert seven.identity["experts"] == []

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tests.checkpoints import stock as tiny
 from vesalius.domain.exchange import Question
 from vesalius.domain.study import Image, Intensity, Modality, single
-from vesalius.errors import InvalidValue, UnknownName, WeightsError
+from vesalius.errors import InvalidValue, WeightsError
 from vesalius.models import cards, checkpoint, memory, stock, stock_files
 from vesalius.models.base import GREEDY, GenerativeModel, Sampling
 
@@ -389,8 +389,7 @@ def _published(name):
 def test_the_published_size(name, parameters):
     family, _ = FAMILIES[name]
     assert stock_files.size(family.model, _published(name)) == parameters
-    if family.name in cards.CARDS:
-        assert cards.card(family.name).parameters == parameters
+    assert cards.card(family.name).parameters == parameters
 
 
 @pytest.mark.parametrize("make", [stock.medgemma, stock.lingshu])
@@ -511,11 +510,7 @@ def test_what_does_not_fit_into_memory_is_refused_before_it_is_read(folder, name
 
 def test_the_card_is_that_of_its_name(folder, name):
     family, _ = FAMILIES[name]
-    if family.name in cards.CARDS:
-        assert _load(name, folder, facts=None).card is cards.card(family.name)
-    else:
-        with pytest.raises(UnknownName):
-            _load(name, folder, facts=None)
+    assert _load(name, folder, facts=None).card is cards.card(family.name)
 
 
 def test_what_the_library_would_report_is_not_printed(folder, name, capfd):
