@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_model, save_model
 
 from tests.checkpoints.table import BUILDERS
 from vesalius.domain.exchange import Question
@@ -11,6 +12,7 @@ from vesalius.errors import InvalidValue, UserError
 from vesalius.models.base import GREEDY, GenerativeModel, Sampling
 from vesalius.models.cards import MODELS, REMOTE
 from vesalius.models.known import CARDS
+from vesalius.models.record import Ask
 from vesalius.reader.questioning import Reader
 
 # of these another test asks: shipped weights, a server
@@ -133,3 +135,52 @@ def test_bfloat16_on_a_cpu_is_near(family, half):
     image = half.encode(study)
     together = half.answer(image, QUESTIONS, Sampling(0.0, 1))
     assert [a.text for a in together] == [half.answer(image, [q], Sampling(0.0, 1))[0].text for q in QUESTIONS]
+
+
+def _plain(model, study, question, ids):
+    """Log-probabilities [tokens, vocabulary] of an answer's places in one pass over the whole text: nothing kept, nothing shared."""
+    asked = [*model.prompt.question(question), *ids[:-1]]
+    never = torch.tensor(model.prompt.template.unscored, dtype=torch.long)
+    if hasattr(model, "composition"):
+        place = torch.arange(len(asked))[None]
+        spoken, own = place >= len(asked) - len(ids), place < len(asked) - len(ids) + 1 - len(model.prompt.after)
+        memory = model.composition.see(model.pixels(study))
+        logits = model.composition(memory, model.prompt, torch.tensor([asked]), spoken, asked=own)
+    else:
+        features, grid = model.see(study)
+        logits = model.model(**model.inputs(features, grid, asked), use_cache=False, logits_to_keep=len(ids)).logits[0]
+    return logits.float().index_fill(1, never, -torch.inf).log_softmax(1)
+
+
+@torch.no_grad()
+def test_what_is_shared_between_questions_changes_no_probability(family):
+    name, model = family
+    if name in RANKING or name == "visual-med-alpaca-7b":
+        pytest.skip("nothing of an image is kept for a language model")
+    study, way = _study(), Sampling(0.0, 5)
+    image, engine = model.encode(study), getattr(model, "engine", None)
+    if engine is None:
+        records = model.records([(image, q, way) for q in QUESTIONS])
+    else:
+        records = engine.ask([Ask(image, q.text, way) for q in QUESTIONS])
+    for question, record in zip(QUESTIONS, records, strict=True):
+        ids = list(record.ids) or [model.prompt.stop[0]]
+        plain = _plain(model, study, question.text, ids)
+        assert plain[torch.arange(len(ids)), ids].numpy() == pytest.approx(record.logprobs[: len(ids)] or plain[0, ids].numpy(), abs=2e-4)
+        assert plain[: len(record.ids)].argmax(1).tolist() == list(record.ids)
+
+
+def test_saved_weights_are_the_whole_model(family, tmp_path):
+    """A model whose weights were spoilt and then taken from a file says what it said before: nothing that counts is kept elsewhere."""
+    name, model = family
+    module = next(part for owner in (model, getattr(model, "engine", None)) if owner for part in vars(owner).values() if isinstance(part, torch.nn.Module))
+    save_model(module, tmp_path / "model.safetensors")
+    before = [model.score(model.encode(_study()), q, ["yes", "no"]) for q in QUESTIONS]
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(-0.5)
+    if name != "visual-med-alpaca-7b":
+        assert not np.allclose(before[0], model.score(model.encode(_study()), QUESTIONS[0], ["yes", "no"]), atol=1e-6)
+    load_model(module, tmp_path / "model.safetensors")
+    after = [model.score(model.encode(_study()), q, ["yes", "no"]) for q in QUESTIONS]
+    np.testing.assert_array_equal(before, after)

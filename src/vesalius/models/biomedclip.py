@@ -189,7 +189,7 @@ def _tower(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
     found = re.fullmatch(r"visual\.trunk\.blocks\.(\d+)\.(.+)\.(weight|bias)", name)
     number, part, kind = found.groups() if found else ("", "", "")
     if part == "attn.qkv" and tensor.ndim and len(tensor) % 3 == 0:
-        for letter, third in zip("qkv", tensor.chunk(3), strict=True):
+        for letter, third in zip("qkv", checkpoint.thirds(tensor), strict=True):
             yield f"vision.encoder.layers.{number}.self_attn.{letter}_proj.{kind}", third
     elif part in _BLOCK:
         yield f"vision.encoder.layers.{number}.{_BLOCK[part]}.{kind}", tensor

@@ -154,6 +154,11 @@ class KeyMap:
         return any(re.search(pattern, name) for pattern in self.dropped)
 
 
+def thirds(tensor: Tensor) -> list[Tensor]:
+    """Queries, keys and values of a matrix that holds them below one another, each in memory of its own: parts of one storage cannot be saved again."""
+    return [part.clone() for part in tensor.chunk(3)]
+
+
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None:
     """Put tensors into a module, as they are (their dtype stays), with nothing missing and nothing left over.
 

@@ -61,7 +61,7 @@ class Packed(KeyMap):
         out: dict[str, Tensor] = {}
         for name, tensor in super().there_to_here(tensors).items():
             if ".self_attn.qkv." in name and tensor.ndim:
-                parts = zip("qkv", tensor.chunk(3), strict=False)
+                parts = zip("qkv", checkpoint.thirds(tensor), strict=False)
                 out |= {name.replace(".qkv.", f".{letter}_proj."): part for letter, part in parts}
             elif name in _UNPACKED or name == _CLASS:
                 out[_UNPACKED.get(name, name)] = tensor.squeeze(0).squeeze(0) if name == _CLASS else tensor.squeeze(0)

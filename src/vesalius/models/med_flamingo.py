@@ -209,7 +209,7 @@ def open_clip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         number, part, kind = found.groups() if found else ("", "", "")
         at = f"tower.vision.encoder.layers.{number}."
         if part == "attn.in_proj" and len(tensor) % 3 == 0:
-            out |= {f"{at}self_attn.{letter}_proj.{kind}": third for letter, third in zip("qkv", tensor.chunk(3), strict=True)}
+            out |= {f"{at}self_attn.{letter}_proj.{kind}": third for letter, third in zip("qkv", checkpoint.thirds(tensor), strict=True)}
         else:
             out[f"{at}{_BLOCK[part]}.{kind}" if part in _BLOCK else name] = tensor
     return _VISUAL.there_to_here(out)

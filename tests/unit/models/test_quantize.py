@@ -14,7 +14,7 @@ from tests.checkpoints.table import BUILDERS
 from vesalius.domain.exchange import Question
 from vesalius.domain.study import Image, Intensity, Modality, single
 from vesalius.errors import MissingExtra, UnknownName, UserError, WeightsError
-from vesalius.models import cards, llava_med, memory, quantize
+from vesalius.models import cards, llava_med, memory, pocket, quantize
 from vesalius.models.base import GREEDY
 from vesalius.models.cards import MODELS
 from vesalius.models.quantize import Int8Linear, Packed, to_int8
@@ -238,6 +238,20 @@ def test_a_model_that_fits_in_int8_only_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "room", lambda device: memory.needed(total, "int8"))  # embeddings and vocabulary stay wide: that is too little
     with pytest.raises(WeightsError, match="as int8"):
         llava_med.load(weights=folder, dtype=INT8)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, INT8])
+def test_pocket_keeps_its_statistics_exact_and_answers(dtype):
+    model = pocket.load.__wrapped__(dtype=dtype)
+    shipped = pocket.read_shipped()
+    state = model.composition.state_dict()
+    kept = [n for n in shipped if n.startswith("readout.precedents.") or "norm_words" in n]
+    assert len(kept) > 9
+    assert all(torch.equal(state[n], shipped[n]) for n in kept)
+    packed = {n for n, m in model.composition.named_modules() if isinstance(m, Int8Linear)}
+    assert len(packed) == (0 if dtype is torch.bfloat16 else 7 * 30)
+    assert all(n.startswith("lm.model.layers.") for n in packed)
+    assert model.answer(model.encode(_study()), [QUESTION])[0].text
 
 
 def test_what_is_asked_for_is_chosen():

@@ -143,7 +143,7 @@ def _to_vit(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         number, part, kind = found.groups()
         at = f"encoder.layer.{number}."
         if part == _JOINED:
-            out |= {f"{at}{name}.{kind}": third.clone() for name, third in zip(_APART, tensor.chunk(3), strict=True)}
+            out |= {f"{at}{name}.{kind}": third for name, third in zip(_APART, checkpoint.thirds(tensor), strict=True)}
         else:
             out[f"{at}{_BLOCK[part]}.{kind}"] = tensor
     return out | _AROUND.there_to_here(around)
