@@ -49,19 +49,19 @@ class Table(Mapping[str, str]):
 
     Args:
         kind: what the table lists, in the singular, for messages ("model").
-        entries: our own names.
+        entries: our own names. plural: of `kind`, in the group's name; None: with an s.
 
     Raises:
         UnknownName: from `load` for a name that neither we nor an installed package offers.
         MissingExtra: from `load` when the target needs an optional dependency that is absent.
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, entries: Mapping[str, str], *, plural: str | None = None) -> None:
+        self.kind, self._group = kind, f"vesalius.{plural or kind + 's'}"
         self._own = dict(entries)
 
     def _all(self) -> dict[str, str]:
-        outside = {e.name: e.value for e in importlib.metadata.entry_points(group=f"vesalius.{self.kind}s")}
+        outside = {e.name: e.value for e in importlib.metadata.entry_points(group=self._group)}
         return {**outside, **self._own}
 
     def __getitem__(self, name: str) -> str:

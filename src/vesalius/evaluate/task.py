@@ -120,7 +120,7 @@ def run(
     if cards.where(asked):
         tell(0, 1, f"{model} {cards.where(asked)}")
     rules = policy or default_policy()
-    identity = Identity(chosen.name, _model_identity(model, asked), rules.identity(), tuple(protocols or chosen.protocols), reworded)
+    identity = Identity(chosen.name, model_identity(model, asked), rules.identity(), tuple(protocols or chosen.protocols), reworded)
     count = DEFAULT_QUESTIONED if questioned is None else questioned
     before = _begin(out, identity, data_hash, {"limit": limit, "questioned": count, "baselines": names, "sampling": dataclasses.asdict(GREEDY)})
     try:
@@ -202,7 +202,8 @@ def _data_hash(data: Dataset, root: Path) -> str:
     return provenance.hash_files([path for path in (*annotations, *images) if path.is_file()], root=root)
 
 
-def _model_identity(name: str, model: GenerativeModel) -> dict[str, Any]:
+def model_identity(name: str, model: GenerativeModel) -> dict[str, Any]:
+    """A model as a run's provenance has it: its card, what it was called, and what it says of its weights."""
     stated = getattr(model, "identity", None)
     return {**card_json(model.card), "called": name, "identity": dict(stated) if isinstance(stated, Mapping) else {}}
 

@@ -1,0 +1,184 @@
+"""Asks a model about pictures as they are and as they were changed, and never the same thing twice: answers are kept by content.
+
+In: `Probe`s: a picture of the data root and what was done to it, a question, how the answer is drawn. Out: `Answer`s, in order.
+An answer's key is what it depends on: the model's identity, the picture's bytes, the facts stated of it, the change, the words, the sampling. A run that
+was killed, a second study, another suite with the same probe: each finds the answer there. No gold answer is anywhere near.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vesalius.data.base import image_path
+from vesalius.domain.exchange import Answer, Question
+from vesalius.domain.study import Study
+from vesalius.errors import InvalidValue
+from vesalius.evaluate.ask import open_study
+from vesalius.evaluate.record import OutputError, answer_json, answer_of
+from vesalius.models.base import GREEDY, GenerativeModel, Sampling
+from vesalius.provenance import sha256_file
+
+_KEPT = 4  # encodings held at a time
+
+Change = Callable[[Study], Study]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """A picture that is asked about.
+
+    Args:
+        image: of the data root. facts: what is stated of it (modality, body part, sex, age). change: what was done to it, with all parameters, in words
+            that name it completely ("jpeg 3"); empty: nothing.
+    """
+
+    image: str
+    facts: tuple[tuple[str, str], ...] = ()
+    change: str = ""
+
+    @classmethod
+    def of(cls, image: str, tags: Mapping[str, str], change: str = "") -> Shown:
+        """With the facts that a data set's tags state."""
+        return cls(image, tuple((k, tags[k]) for k in ("modality", "body_part", "sex", "age") if k in tags), change)
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """One thing to ask."""
+
+    shown: Shown
+    question: Question
+    sampling: Sampling = GREEDY
+
+
+class Answers:
+    """Answers by key, in one file that a kill leaves whole (SQLite, write-ahead).
+
+    Args:
+        path: of the file; made when absent. None keeps them in memory.
+
+    Raises:
+        OutputError: the file cannot be opened.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        try:
+            self._base = sqlite3.connect(path or ":memory:")
+            self._base.execute("pragma journal_mode = wal")
+            self._base.execute("pragma synchronous = normal")
+            self._base.execute("create table if not exists answers (key text primary key, answer text not null) without rowid")
+        except sqlite3.Error as error:
+            raise OutputError(f"{path}: cannot keep answers ({error})", remedy="give a folder that you may write to, or remove the damaged file") from error
+
+    def get(self, key: str) -> Answer | None:
+        """The answer of a key; None when it was never given."""
+        row = self._base.execute("select answer from answers where key = ?", (key,)).fetchone()
+        return None if row is None else answer_of(json.loads(row[0]))
+
+    def put(self, found: Mapping[str, Answer]) -> None:
+        """Keep answers, all or none.
+
+        Raises:
+            InvalidValue: a number of an answer is not finite. OutputError: no room.
+        """
+        rows = [(key, json.dumps(answer_json(answer, key), ensure_ascii=False)) for key, answer in found.items()]
+        try:
+            with self._base:
+                self._base.executemany("insert or replace into answers values (?, ?)", rows)
+        except sqlite3.Error as error:
+            raise OutputError(f"answers cannot be kept ({error})", remedy="make room on the disk, then give the same command again") from error
+
+    def __len__(self) -> int:
+        return int(self._base.execute("select count(*) from answers").fetchone()[0])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._base.close()
+
+
+class Prober:
+    """Asks a model, and remembers.
+
+    Args:
+        model: whom to ask. root: the data root. answers: where they are kept.
+    """
+
+    def __init__(self, model: GenerativeModel, root: Path, answers: Answers | None = None) -> None:
+        self.model, self.root, self.answers = model, root, answers or Answers()
+        stated = getattr(model, "identity", None)
+        self._who = dict(stated) if isinstance(stated, Mapping) else {"name": model.card.name, "revision": model.card.revision}
+        self._encoded: OrderedDict[Shown, Any] = OrderedDict()
+        self._bytes: dict[str, str] = {}
+        self.asked = 0  # that no kept answer served
+
+    def ask(self, probes: Sequence[Probe], changes: Mapping[str, Change] | None = None) -> list[Answer]:
+        """Answers in the order of the probes; those that are not kept are asked for in one call for each picture.
+
+        Args:
+            changes: how each `Shown.change` that occurs is made.
+
+        Raises:
+            InvalidValue: a change that is not given, or another number of answers than was asked for. DataMissing, UnreadableStudy: the picture.
+        """
+        keys = [self.key(probe) for probe in probes]
+        found = {key: answer for key in dict.fromkeys(keys) if (answer := self.answers.get(key)) is not None}
+        left: OrderedDict[Shown, dict[str, Probe]] = OrderedDict()
+        for key, probe in zip(keys, probes, strict=True):
+            if key not in found:
+                left.setdefault(probe.shown, {})[key] = probe
+        for shown, wanted in left.items():
+            encoded = self._encode(shown, changes or {})
+            said = self.model.ask([(encoded, probe.question, probe.sampling) for probe in wanted.values()])
+            if len(said) != len(wanted):
+                raise InvalidValue(f"the model gave {len(said)} answers to {len(wanted)} questions", remedy="`ask` must answer each, in order")
+            fresh = dict(zip(wanted, said, strict=True))
+            self.answers.put(fresh)
+            found |= fresh
+            self.asked += len(fresh)
+        return [found[key] for key in keys]
+
+    def study(self, shown: Shown, changes: Mapping[str, Change] | None = None) -> Study:
+        """The study that is shown.
+
+        Raises:
+            InvalidValue: a change that is not given. DataMissing, UnreadableStudy: the picture.
+        """
+        study = open_study(self.root, shown.image, dict(shown.facts))
+        if not shown.change:
+            return study
+        if shown.change not in (changes or {}):
+            raise InvalidValue(f"how a picture is changed by {shown.change!r} is not said", remedy="give it among the changes")
+        return (changes or {})[shown.change](study)
+
+    def key(self, probe: Probe) -> str:
+        """What an answer depends on, as one name."""
+        content = {
+            "model": self._who,
+            "image": self._content(probe.shown.image),
+            "facts": list(probe.shown.facts),
+            "change": probe.shown.change,
+            "question": probe.question.text,
+            "options": list(probe.question.options),
+            "sampling": dataclasses.asdict(probe.sampling),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+    def _content(self, image: str) -> str:
+        if image not in self._bytes:
+            self._bytes[image] = sha256_file(image_path(self.root, image))
+        return self._bytes[image]
+
+    def _encode(self, shown: Shown, changes: Mapping[str, Change]) -> Any:  # noqa: ANN401 - each family has its own
+        if shown not in self._encoded:
+            self._encoded[shown] = self.model.encode(self.study(shown, changes))
+            while len(self._encoded) > _KEPT:
+                self._encoded.popitem(last=False)
+        self._encoded.move_to_end(shown)
+        return self._encoded[shown]

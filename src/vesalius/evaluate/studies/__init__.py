@@ -1,0 +1,1 @@
+"""Studies of a model's behaviour, one file each; none knows another."""

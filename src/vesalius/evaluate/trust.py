@@ -1,0 +1,248 @@
+"""The trust suite: every study of a model's behaviour that the data allows, in one folder, resumed where it was stopped, scored again without the model.
+
+In: a suite's TOML file (or the one that ships), a model, a data root. Out: in the run folder one folder for each plain evaluation (`vqa-rad/`, ...), one file
+of rows for each study, `answers.sqlite` (what was ever said, by content), `trust.json` (figures, and what was skipped and why) and `provenance.json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from vesalius import config, provenance
+from vesalius.errors import DataMissing, InterruptedWork, UserError
+from vesalius.evaluate import task
+from vesalius.evaluate.accuracy import Scorer
+from vesalius.evaluate.plan import SUITES
+from vesalius.evaluate.plan import suite as plain_suite
+from vesalius.evaluate.probe import Answers, Prober
+from vesalius.evaluate.record import Item, RecordFormatError, append, mend, read_items, read_rows, write_json
+from vesalius.evaluate.study import Bench, Skip, TrustStudy
+from vesalius.models import cards
+from vesalius.models.base import GenerativeModel
+from vesalius.registry import Table
+
+RESULTS, ANSWERS, SKIPPED, PREDICTIONS = "trust.json", "answers.sqlite", "skipped.json", "predictions"
+_BATCH = 16  # rows written at a time; a kill loses the picture in hand at most, for answers are kept as they come
+STUDIES = Table(
+    "study",
+    {
+        "vqa": "vesalius.evaluate.studies.vqa:STUDY",
+        "findings": "vesalius.evaluate.studies.findings:STUDY",
+        "report": "vesalius.evaluate.studies.report:STUDY",
+        "localisation": "vesalius.evaluate.studies.localisation:STUDY",
+        "temporal": "vesalius.evaluate.studies.temporal:STUDY",
+        "phrasing": "vesalius.evaluate.studies.phrasing:STUDY",
+        "image_reliance": "vesalius.evaluate.studies.image_reliance:STUDY",
+        "hallucination": "vesalius.evaluate.studies.hallucination:STUDY",
+        "shift": "vesalius.evaluate.studies.shift:STUDY",
+        "adversarial": "vesalius.evaluate.studies.adversarial:STUDY",
+        "sycophancy": "vesalius.evaluate.studies.sycophancy:STUDY",
+        "fairness": "vesalius.evaluate.studies.fairness:STUDY",
+        "calibration": "vesalius.evaluate.studies.calibration:STUDY",
+        "selective": "vesalius.evaluate.studies.selective:STUDY",
+    },
+    plural="studies",
+)
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """What a trust suite's file says.
+
+    Args:
+        plain: evaluations whose items the studies work on. studies: names, in the order in which they run. limit: items of each plain evaluation, and images
+            of each study; None: all. settings: by study. replicates, seed: of every interval and of everything that is drawn.
+    """
+
+    name: str = "trust"
+    plain: tuple[str, ...] = tuple(SUITES)
+    studies: tuple[str, ...] = tuple(STUDIES)
+    limit: int | None = None
+    study_limit: int | None = 100
+    reworded: int = 100
+    questioned: int = 60
+    replicates: int = 2000
+    seed: int = 0
+    settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+
+
+def read_suite(path: Path | None = None, *, overrides: Sequence[str] = ()) -> Suite:
+    """The suite of a TOML file; None takes the one described by `Suite`'s defaults.
+
+    Raises:
+        ConfigError: unknown keys, wrong types. UnknownName: a study or a plain evaluation that there is not.
+    """
+    made = config.parse("", Suite, overrides=overrides) if path is None else config.read(path, Suite, overrides=overrides)
+    for name in made.studies:
+        STUDIES.target(name)
+    for name in made.plain:
+        plain_suite(name)
+    return made
+
+
+def run(
+    model: str,
+    root: Path | None,
+    out: Path,
+    *,
+    suite: Suite | None = None,
+    progress: Progress | None = None,
+    model_object: GenerativeModel | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+) -> dict[str, Any]:
+    """Run a suite, or go on with it.
+
+    Args:
+        model: name in the table of models; a label when `model_object` is given. root: the data root.
+        out: the run folder. progress: called with (done, total, what).
+
+    Returns:
+        The results, as in `trust.json`.
+
+    Raises:
+        As `task.run`. InterruptedWork: stopped from the keyboard; the same call goes on.
+    """
+    started, chosen, tell = time.monotonic(), suite or Suite(), progress or _nobody
+    if model_object is None:
+        cards.check(model)
+    task.open_folder(out)
+    asked = model_object if model_object is not None else cards.load(model, device=device, precision=precision)
+    made = _begin(out, chosen, model, asked)
+    answers = Answers(out / ANSWERS)
+    try:
+        skipped = _plain(chosen, model, asked, root, out, tell)
+        bench = Bench(root, None if root is None else Prober(asked, root, answers), _items(out), limit=chosen.study_limit, seed=chosen.seed)
+        for name in chosen.studies:
+            skipped |= _collect(name, dataclasses.replace(bench, settings=chosen.settings.get(name, {})), out, tell)
+    except KeyboardInterrupt:
+        raise InterruptedWork(f"the run in {out} was stopped", remedy="give the same command again: it continues where it was stopped") from None
+    finally:
+        answers.close()
+        spent = round((made.wall_seconds or 0.0) + time.monotonic() - started, 3)
+        write_json(out / task.PROVENANCE, dataclasses.replace(made, wall_seconds=spent).to_json())
+    write_json(out / SKIPPED, skipped)
+    tell(0, 1, "scoring")
+    return rescore(out)
+
+
+def rescore(out: Path) -> dict[str, Any]:
+    """Score a recorded run again; no model and no data are needed.
+
+    Raises:
+        RecordFormatError: the folder holds no run, or damaged records.
+    """
+    made = task.read_provenance(out)
+    chosen = config.build(made["config"]["trust"], Suite, where=str(out / task.PROVENANCE))
+    skipped = _skipped(out)
+    scorer, items = Scorer(replicates=chosen.replicates, seed=chosen.seed), _items(out)
+    found: dict[str, Any] = {}
+    for name in chosen.studies:
+        if name in skipped:
+            continue
+        study: TrustStudy = STUDIES.load(name)
+        rows, _ = read_rows(out / f"{name}.jsonl")
+        bench = Bench(items=items, settings=chosen.settings.get(name, {}), limit=chosen.study_limit, seed=chosen.seed)
+        try:
+            found[name] = {"title": study.title, **study.score(rows, bench, scorer)}
+        except UserError as error:
+            skipped[name] = str(error)
+    results = {
+        "version": 1,
+        "suite": dataclasses.asdict(chosen),
+        "model": made["config"]["model"],
+        "items": {name: len(rows) for name, rows in items.items()},
+        "studies": found,
+        "skipped": skipped,
+    }
+    write_json(out / RESULTS, results)
+    return results
+
+
+def _skipped(out: Path) -> dict[str, str]:
+    path = out / SKIPPED
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    except ValueError as error:
+        raise RecordFormatError(f"{path}: is damaged ({error})", remedy="give the command of the run again") from error
+
+
+def _begin(out: Path, suite: Suite, model: str, asked: GenerativeModel) -> provenance.Provenance:
+    """The provenance of the whole run, checked against what the folder holds already.
+
+    Raises:
+        OtherRunError: it holds the run of another model or suite.
+    """
+    about = task.model_identity(model, asked)
+    made = provenance.record(seed=suite.seed, data_hash="", config={"suite": "trust", "model": about, "trust": dataclasses.asdict(suite)})
+    if not (out / task.PROVENANCE).exists():
+        write_json(out / task.PROVENANCE, made.to_json())
+        return made
+    old = task.read_provenance(out)
+    if old["config"]["model"] != made.config["model"]:
+        raise task.OtherRunError(f"{out} holds a run of another model", remedy="give --out a new folder")
+    return dataclasses.replace(made, created=old["created"], wall_seconds=old.get("wall_seconds"))
+
+
+def _plain(suite: Suite, model: str, asked: GenerativeModel, root: Path | None, out: Path, tell: Progress) -> dict[str, str]:
+    """Run the plain evaluations; those whose data are absent are told."""
+    skipped = {}
+    for name in suite.plain:
+        if root is None:
+            skipped[name] = "no data root was given"
+            continue
+        try:
+            task.run(
+                name,
+                model,
+                root,
+                out / name,
+                limit=suite.limit,
+                questioned=suite.questioned,
+                reworded=suite.reworded,
+                progress=lambda now, total, what, name=name: tell(now, total, f"{name}: {what}"),  # type: ignore[misc]
+                model_object=asked,
+            )
+        except DataMissing as error:
+            skipped[name] = str(error)
+    return skipped
+
+
+def _collect(name: str, bench: Bench, out: Path, tell: Progress) -> dict[str, str]:
+    """Make the rows of one study; returns why not, by its name."""
+    study: TrustStudy = STUDIES.load(name)
+    path = out / f"{name}.jsonl"
+    mend(path)
+    done = frozenset(str(row["id"]) for row in read_rows(path)[0])
+    try:
+        rows = study.collect(dataclasses.replace(bench, done=done), lambda now, total: tell(now, total, name))
+        if isinstance(rows, Skip):
+            return {name: rows.why}
+        held: list[Mapping[str, Any]] = []
+        for row in rows:
+            held.append(row)
+            if len(held) == _BATCH:
+                append(path, held)
+                held = []
+        append(path, held)
+    except UserError as error:
+        return {name: str(error)}
+    return {}
+
+
+def _items(out: Path) -> dict[str, list[Item]]:
+    """Recorded plain answers, by evaluation."""
+    places = {name: out / name / task.ITEMS for name in (*SUITES, PREDICTIONS)}
+    return {name: read_items(path) for name, path in places.items() if path.exists()}
+
+
+def _nobody(done: int, total: int, what: str) -> None:
+    """Progress that nobody watches."""
