@@ -16,7 +16,7 @@ from vesalius.cli.options import device_option, precision_option
 from vesalius.cli.table import columns
 from vesalius.errors import UserError
 
-RESCORE = "rescore"
+RESCORE, TRUST = "rescore", "trust"
 _SHOWN = ("closed", "open", "overall")
 
 
@@ -56,9 +56,12 @@ def train(recipe: Path, overrides: tuple[str, ...], resume: bool, data: Path | N
 @click.option("--questioned", type=click.IntRange(min=0), metavar="N", help="Test items read through the whole gate; by default 60.")
 @click.option("--reworded", type=click.IntRange(min=0), default=100, show_default=True, metavar="N", help="Test items asked in generated wordings.")
 @click.option("--no-baselines", is_flag=True, help="Do not fit the baselines.")
+@click.option("--suite-file", type=click.Path(path_type=Path), metavar="FILE", help="trust: which studies, how many items (TOML); by default all there are.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="trust: change a value of the suite: study_limit=20; may be repeated.")
+@click.option("--predictions", type=click.Path(path_type=Path), metavar="FILE", help="trust: somebody else's answers (JSON lines) instead of a model.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 def evaluate(suite: str, run: Path | None, out: Path | None, resume: bool, **options: Any) -> None:  # noqa: ANN401
-    """Evaluate a model on SUITE (vqa-rad, slake, nih-cxr), or score a recorded run again with 'evaluate rescore RUN'.
+    """Evaluate a model on SUITE (vqa-rad, slake, nih-cxr; trust for every study of behaviour), or score a recorded run again with 'evaluate rescore RUN'.
 
     The run folder holds what was said (JSON lines), the figures (results.json) and a page (page.html). Scoring again needs neither model nor data.
     """
@@ -66,14 +69,16 @@ def evaluate(suite: str, run: Path | None, out: Path | None, resume: bool, **opt
     if suite == RESCORE:
         if run is None:
             raise click.UsageError("the run is missing: write vesalius evaluate rescore RUN", ctx)
-        from vesalius.evaluate import task
+        from vesalius.evaluate import task, trust
 
+        if task.read_provenance(run)["config"]["suite"] == TRUST:
+            return _told(trust.rescore(run), run)
         return _report(task.rescore(run), run)
     if run is not None:
         raise click.UsageError(f"{str(run)!r} is one word too many: give the folder of the run with --out", ctx)
     if out is None:
         raise click.UsageError("the folder of the run is missing: add --out RUN", ctx)
-    return _evaluate(suite, out, resume, options)
+    return _trust(out, resume, options) if suite == TRUST else _evaluate(suite, out, resume, options)
 
 
 def _evaluate(suite: str, out: Path, resume: bool, options: Mapping[str, Any]) -> None:
@@ -105,6 +110,34 @@ def _evaluate(suite: str, out: Path, resume: bool, options: Mapping[str, Any]) -
             precision=options["precision"],
         )
     _report(found, out)
+
+
+def _trust(out: Path, resume: bool, options: Mapping[str, Any]) -> None:
+    from vesalius.data.base import data_root
+    from vesalius.evaluate import task, trust
+    from vesalius.models import cards
+
+    given = [f"limit={options['limit']}"] if options["limit"] is not None else []
+    given += [f"questioned={options['questioned']}"] if options["questioned"] is not None else []
+    chosen = trust.read_suite(options["suite_file"], overrides=[*given, f"reworded={options['reworded']}", *options["overrides"]])
+    if (out / task.PROVENANCE).exists() and not resume:
+        raise UserError(f"{out} holds a run already", remedy="add --resume to go on with it, or give --out a new folder")
+    if options["predictions"] is not None:
+        return _told(trust.run_predictions(options["predictions"], out, suite=chosen), out)
+    cards.check(options["model"])
+    with Steps() as steps:
+        found = trust.run(
+            options["model"], data_root(options["data"]), out, suite=chosen, progress=steps.share, device=options["device"], precision=options["precision"]
+        )
+    return _told(found, out)
+
+
+def _told(results: Mapping[str, Any], run: Path) -> None:
+    """Which studies were made and which were not, and where the figures are."""
+    rows = [(name, found["title"], "measured") for name, found in results["studies"].items()]
+    rows += [(name, "-", f"skipped: {why}") for name, why in results["skipped"].items()]
+    click.echo(columns(("STUDY", "WHAT", "STATE"), rows))
+    click.echo(str(run / "trust.json"))
 
 
 def _report(results: Mapping[str, Any], run: Path) -> None:

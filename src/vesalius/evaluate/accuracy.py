@@ -58,14 +58,21 @@ class Scorer:
     def __init__(self, *, replicates: int, seed: int) -> None:
         self.replicates, self.seed = replicates, seed
 
+    def of(self, values: Sequence[float], clusters: Sequence[str]) -> Interval:
+        """Mean of values, one for each answer, clustered by what their second list says."""
+        return cluster_mean([float(v) for v in values], list(clusters), replicates=self.replicates, seed=self.seed)
+
+    def paired(self, first: Sequence[float], second: Sequence[float], clusters: Sequence[str]) -> Interval:
+        """Mean paired difference, clustered likewise."""
+        return paired_difference([float(v) for v in first], [float(v) for v in second], list(clusters), replicates=self.replicates, seed=self.seed)
+
     def mean(self, values: Sequence[float], items: Sequence[Item]) -> Interval:
         """Mean over items, clustered by image or patient."""
-        return cluster_mean([float(v) for v in values], [item.exchange.cluster for item in items], replicates=self.replicates, seed=self.seed)
+        return self.of(values, [item.exchange.cluster for item in items])
 
     def difference(self, first: Sequence[float], second: Sequence[float], items: Sequence[Item]) -> Interval:
         """Mean paired difference, clustered by image or patient."""
-        clusters = [item.exchange.cluster for item in items]
-        return paired_difference([float(v) for v in first], [float(v) for v in second], clusters, replicates=self.replicates, seed=self.seed)
+        return self.paired(first, second, [item.exchange.cluster for item in items])
 
 
 def table(items: Sequence[Item], answers: Answers, scorer: Scorer) -> dict[str, dict[str, Any]]:

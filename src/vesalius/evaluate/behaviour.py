@@ -136,7 +136,7 @@ def reliance(items: Sequence[Item], scorer: Scorer) -> dict[str, Any]:
     clusters = [item.exchange.cluster for item in either]
     chosen = {name: [item for item in items if item.id in values] for name, values in (("opposite", o), ("same", s))}
     return {
-        "blank_changed": _changed([(item, item.blank) for item in items], scorer),
+        "blank_changed": _changed([(item, item.blank) for item in items if item.blank is not None], scorer),
         "swap_changed": _changed([(item, item.swap) for item in items if item.swap is not None], scorer),
         "nothing_changed": _changed([(item, item.nothing) for item in items if item.nothing is not None], scorer),
         "opposite": scorer.mean([o[item.id] for item in chosen["opposite"]], chosen["opposite"]).to_json(),
@@ -202,7 +202,8 @@ def quadrants(items: Sequence[Item], scorer: Scorer) -> dict[str, Any]:
 
 
 def _quadrant_shares(rows: Sequence[tuple[Item, bool]], scorer: Scorer) -> dict[str, Any]:
-    placed = [(item, _place(consistent, reliant)) for item, consistent in rows if (reliant := changed(item.answer, item.blank)) is not None]
+    told = [(item, consistent, changed(item.answer, item.blank)) for item, consistent in rows if item.blank is not None]
+    placed = [(item, _place(consistent, reliant)) for item, consistent, reliant in told if reliant is not None]
     items = [item for item, _ in placed]
     found: dict[str, Any] = {"n": len(placed), "unreadable": len(rows) - len(placed)}
     for name in QUADRANTS:

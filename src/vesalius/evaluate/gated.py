@@ -44,7 +44,7 @@ def gate(items: Sequence[Item], readings: Sequence[Mapping[str, Any]], scorer: S
             raise InvalidValue(f"{item.id}: {reading['decision']!r} is no verdict", remedy="record the readings again")
     wrong = np.asarray([not is_right(_answer(reading), item.exchange) for item, reading in rows])
     referred = np.asarray([reading["decision"] == str(Verdict.REFERRED) for _, reading in rows])
-    needed = np.asarray([not is_right(item.blank, item.exchange) for item in chosen])
+    needed = np.asarray([item.blank is not None and not is_right(item.blank, item.exchange) for item in chosen])
     verdicts = Counter(reading["decision"] for _, reading in rows)
     rank = np.asarray([_RANK[r["decision"]] + 0.5 * (1.0 - _uncertainty(r)) for _, r in rows])
     share = _Shares(chosen, scorer)

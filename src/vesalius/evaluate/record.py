@@ -45,7 +45,8 @@ class Item:
     Args:
         exchange: the question with its gold answer; `exchange.split` is that of the first of `parts`.
         parts: "protocol/split" of every part the row belongs to.
-        answer: to the question and its image. blank: to a blank image. swap: to another patient's image of the same kind, None when there is none.
+        answer: to the question and its image. blank: to a blank image. swap: to another patient's image of the same kind. Either is None where it was
+            not asked.
         swap_image, swap_rule: which image that was, and how it was chosen.
         nothing: to the question alone; None when the model cannot be asked without an image.
         partners: the same question asked of images whose gold answer to it is known.
@@ -55,7 +56,7 @@ class Item:
     exchange: Exchange
     parts: tuple[str, ...]
     answer: Answer
-    blank: Answer
+    blank: Answer | None = None
     swap: Answer | None = None
     swap_image: str | None = None
     swap_rule: str | None = None
@@ -85,7 +86,7 @@ class Item:
             "phrase": x.phrase,
             "tags": dict(x.tags),
             "answer": answer_json(self.answer, x.id),
-            "blank": answer_json(self.blank, x.id),
+            "blank": None if self.blank is None else answer_json(self.blank, x.id),
             "swap": None if self.swap is None else answer_json(self.swap, x.id),
             "swap_image": self.swap_image,
             "swap_rule": self.swap_rule,
@@ -125,7 +126,7 @@ class Item:
             exchange,
             parts,
             answer_of(row["answer"]),
-            answer_of(row["blank"]),
+            None if row["blank"] is None else answer_of(row["blank"]),
             None if row["swap"] is None else answer_of(row["swap"]),
             row["swap_image"],
             row["swap_rule"],

@@ -33,6 +33,7 @@ class Bench:
     Args:
         root: the data root; None when there is none. prober: asks the model; None when there are only recorded answers.
         items: recorded plain answers of each suite that was run ("vqa-rad", "slake", "nih-cxr", or "predictions"), all parts; see `record.Item`.
+        readings: of the gate, by the same names, as JSON with the `id` of their item.
         settings: of this study, from the suite's file. limit: at most so many images (or pairs) for each data set; None: all.
         seed: of everything that is drawn. done: ids of rows that are recorded already and need not be made again.
     """
@@ -40,6 +41,7 @@ class Bench:
     root: Path | None = None
     prober: Prober | None = None
     items: Mapping[str, Sequence[Item]] = dataclasses.field(default_factory=dict)
+    readings: Mapping[str, Sequence[Row]] = dataclasses.field(default_factory=dict)
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     limit: int | None = None
     seed: int = 0
@@ -50,6 +52,12 @@ class Bench:
         items = self.items.get(suite, ())
         first = next((part for item in items for part in item.parts if part.endswith("/test")), None)
         return [item for item in items if first in item.parts]
+
+    def development_items(self, suite: str) -> list[Item]:
+        """Items of the development part under the same protocol: for maps and thresholds."""
+        items = self.items.get(suite, ())
+        first = next((part for item in items for part in item.parts if part.endswith("/test")), "")
+        return [item for item in items if first.rpartition("/")[0] + "/development" in item.parts]
 
 
 class TrustStudy(Protocol):

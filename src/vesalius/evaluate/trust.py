@@ -11,12 +11,11 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from vesalius import config, provenance
 from vesalius.errors import DataMissing, InterruptedWork, UserError
-from vesalius.evaluate import task
+from vesalius.evaluate import predictions, task
 from vesalius.evaluate.accuracy import Scorer
 from vesalius.evaluate.plan import SUITES
 from vesalius.evaluate.plan import suite as plain_suite
@@ -71,7 +70,7 @@ class Suite:
     questioned: int = 60
     replicates: int = 2000
     seed: int = 0
-    settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 
 def read_suite(path: Path | None = None, *, overrides: Sequence[str] = ()) -> Suite:
@@ -120,7 +119,8 @@ def run(
     answers = Answers(out / ANSWERS)
     try:
         skipped = _plain(chosen, model, asked, root, out, tell)
-        bench = Bench(root, None if root is None else Prober(asked, root, answers), _items(out), limit=chosen.study_limit, seed=chosen.seed)
+        prober = None if root is None else Prober(asked, root, answers)
+        bench = Bench(root, prober, _items(out), _readings(out), limit=chosen.study_limit, seed=chosen.seed)
         for name in chosen.studies:
             skipped |= _collect(name, dataclasses.replace(bench, settings=chosen.settings.get(name, {})), out, tell)
     except KeyboardInterrupt:
@@ -134,6 +134,30 @@ def run(
     return rescore(out)
 
 
+def run_predictions(path: Path, out: Path, *, label: str = "predictions", suite: Suite | None = None) -> dict[str, Any]:
+    """Score somebody else's answers: what needs no model of the suite is measured, the rest is skipped and told.
+
+    Args:
+        path: of the answers (`predictions.read`). label: what the model is called.
+
+    Raises:
+        RecordFormatError: the file holds something else. OtherRunError: the folder holds another run.
+    """
+    items, chosen = predictions.read(path), suite or Suite()
+    task.open_folder(out / PREDICTIONS)
+    about = {"name": label, "called": label, "identity": {"predictions": provenance.sha256_file(path)}}
+    made = _recorded(out, chosen, about)
+    (out / PREDICTIONS / task.ITEMS).unlink(missing_ok=True)
+    append(out / PREDICTIONS / task.ITEMS, [item.to_json() for item in items])
+    skipped = dict.fromkeys(chosen.plain, "these are predictions: no model was asked")
+    bench = Bench(items=_items(out), limit=chosen.study_limit, seed=chosen.seed)
+    for name in chosen.studies:
+        skipped |= _collect(name, dataclasses.replace(bench, settings=chosen.settings.get(name, {})), out, _nobody)
+    write_json(out / task.PROVENANCE, made.to_json())
+    write_json(out / SKIPPED, skipped)
+    return rescore(out)
+
+
 def rescore(out: Path) -> dict[str, Any]:
     """Score a recorded run again; no model and no data are needed.
 
@@ -143,14 +167,14 @@ def rescore(out: Path) -> dict[str, Any]:
     made = task.read_provenance(out)
     chosen = config.build(made["config"]["trust"], Suite, where=str(out / task.PROVENANCE))
     skipped = _skipped(out)
-    scorer, items = Scorer(replicates=chosen.replicates, seed=chosen.seed), _items(out)
+    scorer, items, readings = Scorer(replicates=chosen.replicates, seed=chosen.seed), _items(out), _readings(out)
     found: dict[str, Any] = {}
     for name in chosen.studies:
         if name in skipped:
             continue
         study: TrustStudy = STUDIES.load(name)
         rows, _ = read_rows(out / f"{name}.jsonl")
-        bench = Bench(items=items, settings=chosen.settings.get(name, {}), limit=chosen.study_limit, seed=chosen.seed)
+        bench = Bench(items=items, readings=readings, settings=chosen.settings.get(name, {}), limit=chosen.study_limit, seed=chosen.seed)
         try:
             found[name] = {"title": study.title, **study.score(rows, bench, scorer)}
         except UserError as error:
@@ -181,7 +205,10 @@ def _begin(out: Path, suite: Suite, model: str, asked: GenerativeModel) -> prove
     Raises:
         OtherRunError: it holds the run of another model or suite.
     """
-    about = task.model_identity(model, asked)
+    return _recorded(out, suite, task.model_identity(model, asked))
+
+
+def _recorded(out: Path, suite: Suite, about: Mapping[str, Any]) -> provenance.Provenance:
     made = provenance.record(seed=suite.seed, data_hash="", config={"suite": "trust", "model": about, "trust": dataclasses.asdict(suite)})
     if not (out / task.PROVENANCE).exists():
         write_json(out / task.PROVENANCE, made.to_json())
@@ -242,6 +269,11 @@ def _items(out: Path) -> dict[str, list[Item]]:
     """Recorded plain answers, by evaluation."""
     places = {name: out / name / task.ITEMS for name in (*SUITES, PREDICTIONS)}
     return {name: read_items(path) for name, path in places.items() if path.exists()}
+
+
+def _readings(out: Path) -> dict[str, list[dict[str, Any]]]:
+    """Readings of the gate, by evaluation."""
+    return {name: read_rows(out / name / task.READINGS)[0] for name in SUITES}
 
 
 def _nobody(done: int, total: int, what: str) -> None:
