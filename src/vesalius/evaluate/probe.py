@@ -111,7 +111,7 @@ class Prober:
     """
 
     def __init__(self, model: GenerativeModel, root: Path, answers: Answers | None = None) -> None:
-        self.model, self.root, self.answers = model, root, answers or Answers()
+        self.model, self.root, self.answers = model, root, Answers() if answers is None else answers  # an empty one is false
         stated = getattr(model, "identity", None)
         self._who = dict(stated) if isinstance(stated, Mapping) else {"name": model.card.name, "revision": model.card.revision}
         self._encoded: OrderedDict[Shown, Any] = OrderedDict()

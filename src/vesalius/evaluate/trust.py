@@ -57,8 +57,9 @@ class Suite:
     """What a trust suite's file says.
 
     Args:
-        plain: evaluations whose items the studies work on. studies: names, in the order in which they run. limit: items of each plain evaluation, and images
-            of each study; None: all. settings: by study. replicates, seed: of every interval and of everything that is drawn.
+        plain: evaluations whose items the studies work on. studies: names, in the order in which they run.
+        limit: items of each plain evaluation. study_limit: images of each study; None: all. reworded, questioned, baselines: as `task.run`.
+        replicates, seed: of every interval and of everything that is drawn. settings: by study.
     """
 
     name: str = "trust"
@@ -68,6 +69,7 @@ class Suite:
     study_limit: int | None = 100
     reworded: int = 100
     questioned: int = 60
+    baselines: bool = True
     replicates: int = 2000
     seed: int = 0
     settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
@@ -181,7 +183,7 @@ def rescore(out: Path) -> dict[str, Any]:
             skipped[name] = str(error)
     results = {
         "version": 1,
-        "suite": dataclasses.asdict(chosen),
+        "suite": made["config"]["trust"],
         "model": made["config"]["model"],
         "items": {name: len(rows) for name, rows in items.items()},
         "studies": found,
@@ -235,6 +237,7 @@ def _plain(suite: Suite, model: str, asked: GenerativeModel, root: Path | None, 
                 limit=suite.limit,
                 questioned=suite.questioned,
                 reworded=suite.reworded,
+                baselines=suite.baselines,
                 progress=lambda now, total, what, name=name: tell(now, total, f"{name}: {what}"),  # type: ignore[misc]
                 model_object=asked,
             )
