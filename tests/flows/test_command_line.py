@@ -69,7 +69,9 @@ def test_data_in_columns(vesalius):
     lines = vesalius("data").out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == sorted(base.TABLE)
     at = lines[0].index("TRAIN")
-    assert all(line[at:].startswith("yes") for line in lines[1:])
+    allowed = {line.split()[0]: line[at:].split()[0] for line in lines[1:]}
+    assert allowed == {name: "yes" if base.dataset(name).card.train_allowed else "no" for name in base.TABLE}
+    assert {"yes", "no"} == set(allowed.values())
 
 
 @pytest.mark.parametrize(

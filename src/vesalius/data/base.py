@@ -28,6 +28,10 @@ TABLE = Table(
         "slake": "vesalius.data.slake:DATASET",
         "nih-cxr": "vesalius.data.nih_cxr:DATASET",
         "hannover": "vesalius.data.hannover:DATASET",
+        "ms-cxr": "vesalius.data.ms_cxr:DATASET",
+        "ms-cxr-t": "vesalius.data.ms_cxr_t:DATASET",
+        "vindr-cxr": "vesalius.data.vindr_cxr:DATASET",
+        "iu-reports": "vesalius.data.iu_reports:DATASET",
     },
 )
 

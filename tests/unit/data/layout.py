@@ -1,6 +1,8 @@
 """Miniature copies of the published folder layouts, so that every reader is exercised without the data."""
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -99,4 +101,32 @@ def hannover(root: Path) -> Path:
     for name in ("late", "early", "alone"):
         picture(home / "images" / f"{name}.jpg")
     (home / "data.csv").write_text("patient_id,image_id,sex,age,admission_offset,icu_admission_offset,modality,projection\n" + rows)
+    return root
+
+
+INDIANA = """<?xml version="1.0" encoding="utf-8"?>
+<eCitation><uId id="CXR{number}"/><MedlineCitation><Article><Abstract>
+<AbstractText Label="COMPARISON"/><AbstractText Label="INDICATION">{indication}</AbstractText>
+<AbstractText Label="FINDINGS">{findings}</AbstractText><AbstractText Label="IMPRESSION">{impression}</AbstractText>
+</Abstract></Article></MedlineCitation><MeSH>{terms}</MeSH></eCitation>
+"""
+INDIANA_ROWS = (
+    (1, "Cough; pneumonia?", "The heart is enlarged.  No effusion.", "Cardiomegaly.", ("Cardiomegaly/mild",)),
+    (2, "", "Lungs are clear.", "", ("normal",)),
+    (3, "Pain", "", "Small left effusion. Pacemaker.", ("Pleural Effusion/left/small", "Implanted Medical Device")),
+    (10, "Pain", "Lungs are clear.", "Normal.", ("No Indexing",)),
+)
+
+
+def iu_reports(root: Path, rows=INDIANA_ROWS) -> Path:
+    """Reports of our own wording in the published archive."""
+    home = root / "iu_reports"
+    home.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(home / "NLMCXR_reports.tgz", "w:gz") as archive:
+        for number, indication, findings, impression, terms in rows:
+            majors = "".join(f"<major>{term}</major>" for term in terms)
+            text = INDIANA.format(number=number, indication=indication, findings=findings, impression=impression, terms=majors).encode()
+            member = tarfile.TarInfo(f"ecgen-radiology/{number}.xml")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
     return root

@@ -4,7 +4,7 @@ from subprocess import run
 
 import pytest
 
-from tests.unit.data import layout
+from tests.unit.data import credentialed, layout
 from vesalius.data import base
 from vesalius.errors import DataMissing, UnknownName
 
@@ -116,8 +116,16 @@ def test_check_reports_a_table_that_cannot_be_read_instead_of_raising(tmp_path):
 
 @pytest.mark.parametrize("name", sorted(base.TABLE))
 def test_check_names_an_absent_table(tmp_path, name):
-    make = {"vqa-rad": layout.vqa_rad, "slake": layout.slake, "nih-cxr": layout.nih_cxr, "hannover": layout.hannover}[name]
-    make(tmp_path)
+    {
+        "vqa-rad": layout.vqa_rad,
+        "slake": layout.slake,
+        "nih-cxr": layout.nih_cxr,
+        "hannover": layout.hannover,
+        "iu-reports": layout.iu_reports,
+        "ms-cxr": credentialed.ms_cxr,
+        "ms-cxr-t": credentialed.ms_cxr_t,
+        "vindr-cxr": credentialed.vindr_cxr,
+    }[name](tmp_path)
     table = base.dataset(name).files(tmp_path)[0][0]
     table.unlink()
     found = base.dataset(name).check(tmp_path)
