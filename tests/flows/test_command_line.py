@@ -147,7 +147,8 @@ def test_evaluate_hands_over_and_shows_intervals(vesalius, tmp_path, monkeypatch
     said = vesalius("evaluate", "slake", "--model", "standin", "--data", tmp_path, "--out", tmp_path / "run", *options)
     assert said.code == 0
     where = {"suite": "slake", "model": "standin", "root": tmp_path, "out": tmp_path / "run"}
-    assert got == {**where, "limit": 5, "baselines": False, "policy": None, "protocols": ("official",), "questioned": 0, "reworded": 7}
+    place = {"device": "auto", "precision": "auto"}
+    assert got == {**where, **place, "limit": 5, "baselines": False, "policy": None, "protocols": ("official",), "questioned": 0, "reworded": 7}
     assert "50.0 (40.0 to 60.0)" in said.out
     assert said.out.splitlines()[-1] == str(tmp_path / "run" / "page.html")
 

@@ -1,4 +1,4 @@
-"""What may be released: limits on every signal, findings that always go to a physician, calibration, audit and scope, in one versioned TOML file.
+"""What may be released: limits on every signal, findings that always go to a physician, calibration, audit, scope, certificate, in one versioned TOML file.
 
 In: a TOML file. Out: a frozen `Policy`, checked as a whole, with a SHA-256 that stands beside every decision made under it.
 """
@@ -6,6 +6,7 @@ In: a TOML file. Out: a frozen `Policy`, checked as a whole, with a SHA-256 that
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import importlib.resources
 import json
@@ -19,10 +20,10 @@ from vesalius.domain.decision import Verdict
 from vesalius.domain.exchange import Answer, Outcome
 from vesalius.errors import ConfigError, InvalidValue, UnknownName
 from vesalius.metrics.calibration import Calibration, from_json
+from vesalius.safety.certificate import SMALLER_IS_WORSE as SMALLER_IS_WORSE
+from vesalius.safety.certificate import Certificate
 from vesalius.safety.scope import Scope
 from vesalius.safety.watch import Watch
-
-SMALLER_IS_WORSE = frozenset({"image_reliance"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +123,7 @@ class Policy:
         max_missing: an answer with more missing signals is referred.
         calibration, audit: measured on the model that is gated; None when nobody did.
         scope: narrows the scope that the model's card declares; None leaves it.
+        certificate: a risk score with a threshold that was proved; it takes the place of the limits on the signals it weighs. None: limits alone.
     """
 
     name: str
@@ -132,6 +134,7 @@ class Policy:
     calibration: Calibrations | None = None
     audit: Audit | None = None
     scope: Scope | None = None
+    certificate: Certificate | None = None
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.version.strip():
@@ -154,7 +157,10 @@ class Policy:
 
     def digest(self) -> str:
         """SHA-256 over the content: comments and layout of the file do not matter, every value does."""
-        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True, ensure_ascii=False, default=_plain).encode()).hexdigest()
+        content = dataclasses.asdict(self)
+        if self.certificate is None:  # a policy without one keeps the digest it had before there were certificates
+            del content["certificate"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, default=_plain).encode()).hexdigest()
 
     def identity(self) -> dict[str, str]:
         """Name, version and digest, to stand beside a decision."""
@@ -185,6 +191,7 @@ def read_policy(path: str | Path, *, overrides: Sequence[str] = ()) -> Policy:
         raise ConfigError(f"{path}: {error.what}", remedy=error.remedy) from error
 
 
+@functools.cache
 def default_policy() -> Policy:
     """The policy that ships with the package (`safety/default_policy.toml`)."""
     text = importlib.resources.files("vesalius.safety").joinpath("default_policy.toml").read_text(encoding="utf-8")
