@@ -122,6 +122,8 @@ class EfficientNetLite0(nn.Module):
         for block in self._blocks[LAST_BLOCKS:]:
             x = block(x)
         x = functional.relu6(self._bn1(self._conv_head(x)))
+        if x.requires_grad:  # torch 2.13's batch norm on the CPU misreads a slope that comes transposed to a batch of one
+            x.register_hook(lambda slope: slope.contiguous())  # type: ignore[no-untyped-call]
         return x.flatten(2).transpose(1, 2)
 
     def forward(self, pixels: Tensor) -> Tensor:

@@ -75,3 +75,15 @@ def test_preparation_pads_to_a_square_without_distortion(shape):
     rows, cols = shape[:2]
     assert float(white) == pytest.approx(min(rows, cols) / max(rows, cols), abs=0.02)
     assert float(prepared.max()) == pytest.approx((255 - 127) / 128)
+
+
+def test_a_picture_alone_has_the_slope_that_it_has_in_company(tower):
+    """As the language model sees the grid, cells first: how a slope comes back must not matter."""
+    pixels = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    weights = torch.randn(4, 1280, generator=torch.Generator().manual_seed(1))
+
+    def slope(given):
+        given = given.clone().requires_grad_(True)
+        return torch.autograd.grad((tower(given) * weights).sum(), given)[0]
+
+    torch.testing.assert_close(slope(pixels[:1]), slope(pixels)[:1], rtol=1e-3, atol=1e-6)
