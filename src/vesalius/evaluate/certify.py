@@ -214,7 +214,7 @@ def _certificate(
     measured: str,
 ) -> Certificate:
     made = provenance.record(seed=SEED)
-    parts = dict.fromkeys(f"{folder.name} {part}" for folder, item in (*chosen.fit, *chosen.certify) for part in item.parts)
+    parts = sorted({f"{folder.name} {part}" for folder, item in (*chosen.fit, *chosen.certify) for part in item.parts})
     return Certificate(
         risk=request.risk,
         confidence=request.confidence,
