@@ -90,3 +90,11 @@ def test_answers_of_somebody_else_are_enough(typed, tmp_path):
     again = typed("evaluate", "trust", "--predictions", path, "--out", tmp_path / "run")
     assert again.code == 2
     assert "--resume" in again.err
+
+
+def test_a_run_that_could_measure_nothing_is_no_success(typed, tmp_path):
+    (tmp_path / "empty").mkdir()
+    said = typed("evaluate", "trust", "--out", tmp_path / "run", "--data", tmp_path / "empty", "--set", 'plain=["slake"]', "--set", 'studies=["vqa"]')
+    assert said.code == 2
+    assert "nothing could be measured" in said.err
+    assert (tmp_path / "run" / trust.RESULTS).exists()

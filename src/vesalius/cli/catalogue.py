@@ -76,7 +76,8 @@ def _memory(parameters: int) -> str:
 
     room = memory.available()
     sizes = {kind: memory.needed(parameters, kind) for kind in memory.BYTES}
-    said = ", ".join(f"{size / 1e9:.1f} GB as {kind}" for kind, size in sizes.items())
+    # in fewer bits embeddings and vocabulary stay wide, which a card does not tell apart: the loader counts them
+    said = ", ".join(f"{'at least ' if kind.startswith('int') else ''}{size / 1e9:.1f} GB as {kind}" for kind, size in sizes.items())
     if room is None:
         return said
     fit = " and ".join(kind for kind, size in sizes.items() if size <= room)

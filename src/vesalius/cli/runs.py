@@ -133,7 +133,14 @@ def _trust(out: Path, resume: bool, options: Mapping[str, Any]) -> None:
 
 
 def _told(results: Mapping[str, Any], run: Path) -> None:
-    """Which studies were made and which were not, and where the figures are."""
+    """Which studies were made and which were not, and where the figures are.
+
+    Raises:
+        UserError: none was made.
+    """
+    if not results["studies"]:
+        name, why = next(iter(results["skipped"].items()), ("the suite", "it names no study"))
+        raise UserError(f"nothing could be measured, {name} first: {why.rstrip('.')}", remedy=f"what was skipped and why stands in {run / 'trust.json'}")
     rows = [(name, found["title"], "measured") for name, found in results["studies"].items()]
     rows += [(name, "-", f"skipped: {why}") for name, why in results["skipped"].items()]
     click.echo(columns(("STUDY", "WHAT", "STATE"), rows))

@@ -27,10 +27,12 @@ def read(path: Path) -> list[Item]:
     """The items of a file of predictions.
 
     Raises:
-        RecordFormatError: a line is no prediction: which, and what is wrong with it; or there is none; or an id stands twice.
+        RecordFormatError: a line is no prediction: which, and what is wrong with it; or there is no file, or none in it; or an id stands twice.
     """
+    if not path.is_file():
+        raise RecordFormatError(f"{path}: there is no such file", remedy="check the path")
     rows, whole = read_rows(path)
-    content = path.read_bytes() if path.exists() else b""
+    content = path.read_bytes()
     if whole < len(content):  # a last line without its end is a line all the same: the file is somebody's, not a run in progress
         return _items(path, [*rows, *_last(path, content[whole:])])
     return _items(path, rows)

@@ -92,15 +92,16 @@ class _SelfAttention(nn.Module):
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=seen).transpose(1, 2).flatten(2)
 
 
-class _Output(nn.Module):
-    """What every half of a layer ends with: a projection, added to what came in, normed after the sum."""
+class Output(nn.Module):
+    """What every part of a layer ends with: a projection from `inside` to `width`, added to what came in, normed after the sum."""
 
-    def __init__(self, shape: Shape, inside: int) -> None:
+    def __init__(self, inside: int, width: int, eps: float) -> None:
         super().__init__()
-        self.dense = nn.Linear(inside, shape.width)
-        self.LayerNorm = nn.LayerNorm(shape.width, eps=shape.eps)
+        self.dense = nn.Linear(inside, width)
+        self.LayerNorm = nn.LayerNorm(width, eps=eps)
 
     def forward(self, x: Tensor, before: Tensor) -> Tensor:
+        """[..., inside] and [..., width] -> [..., width]."""
         out: Tensor = self.LayerNorm(self.dense(x) + before)
         return out
 
@@ -109,26 +110,30 @@ class _Attention(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.self = _SelfAttention(shape)
-        self.output = _Output(shape, shape.width)
+        self.output = Output(shape.width, shape.width, shape.eps)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         out: Tensor = self.output(self.self(x, seen), x)
         return out
 
 
-class _Intermediate(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+class Intermediate(nn.Module):
+    """The first half of a layer's MLP, with exact GELU."""
+
+    def __init__(self, width: int, inner: int) -> None:
         super().__init__()
-        self.dense = nn.Linear(shape.width, shape.inner)
+        self.dense = nn.Linear(width, inner)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[..., width] -> [..., inner]."""
         return functional.gelu(self.dense(x))
 
 
 class _Layer(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.attention, self.intermediate, self.output = _Attention(shape), _Intermediate(shape), _Output(shape, shape.inner)
+        self.attention, self.intermediate = _Attention(shape), Intermediate(shape.width, shape.inner)
+        self.output = Output(shape.inner, shape.width, shape.eps)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         attended = self.attention(x, seen)

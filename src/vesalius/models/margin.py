@@ -7,14 +7,11 @@ So eps = 1/255 is one grey level of the picture as the model receives it, whatev
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vesalius.domain.study import Image, Intensity, Study, Window, single
 from vesalius.errors import InvalidValue
@@ -40,31 +37,9 @@ class Margin:
     def __call__(self, pixels: Tensor) -> Tensor:
         """The tower's input [B, 3, S, S] -> margins [B] in float32; a gradient passes."""
         tower = self.model.composition.tower
-        with _laid_out(tower):
-            memory = self.model.composition.see(pixels.to(next(tower.parameters()).dtype))
+        memory = self.model.composition.see(pixels.to(next(tower.parameters()).dtype))
         yes, no = (torch.stack([score(memory) for score in side]).float().logsumexp(0) for side in (self._yes, self._no))
         return yes - no
-
-
-@contextlib.contextmanager
-def _laid_out(tower: nn.Module) -> Iterator[None]:
-    """Gradients reach every batch normalisation laid out as its input is.
-
-    torch 2.13's CPU kernel misreads the gradient of a single picture whose channels lie innermost, as those of a flattened and transposed grid do, and
-    returns a wrong gradient without a word (relative error above 1; batches of two and more are right).
-    """
-    norms = [part for part in tower.modules() if isinstance(part, nn.BatchNorm2d)]
-    hooks = [part.register_forward_hook(_contiguous) for part in norms]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _contiguous(part: nn.Module, given: Any, out: Tensor) -> None:  # noqa: ANN401, ARG001 - a hook of torch
-    if out.requires_grad:
-        out.register_hook(lambda slope: slope.contiguous())  # type: ignore[no-untyped-call]
 
 
 def margin(model: Composed, pixels: Tensor, question: str) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vesalius.errors import InvalidValue, WeightsError
+from vesalius.models.bert import Intermediate, Output
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,36 +80,14 @@ class _Heads(nn.Module):
         return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
 
 
-class _Output(nn.Module):
-    """What every part of a layer ends with: a projection, added to what came in, normed after the sum."""
-
-    def __init__(self, shape: Shape, inside: int) -> None:
-        super().__init__()
-        self.dense = nn.Linear(inside, shape.width)
-        self.LayerNorm = nn.LayerNorm(shape.width, eps=shape.eps)
-
-    def forward(self, x: Tensor, before: Tensor) -> Tensor:
-        out: Tensor = self.LayerNorm(self.dense(x) + before)
-        return out
-
-
 class _Attention(nn.Module):
     def __init__(self, shape: Shape, inside: int) -> None:
         super().__init__()
-        self.attention, self.output = _Heads(shape, inside), _Output(shape, shape.width)
+        self.attention, self.output = _Heads(shape, inside), Output(shape.width, shape.width, shape.eps)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         out: Tensor = self.output(self.attention(x, seen), x)
         return out
-
-
-class _Intermediate(nn.Module):
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self.dense = nn.Linear(shape.width, shape.inner)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.gelu(self.dense(x))
 
 
 class _Layer(nn.Module):
@@ -116,7 +95,8 @@ class _Layer(nn.Module):
         super().__init__()
         self.attention = _Attention(shape, shape.width)
         self.crossattention = _Attention(shape, shape.outside) if number % shape.every == 0 else None
-        self.intermediate_query, self.output_query = _Intermediate(shape), _Output(shape, shape.inner)
+        self.intermediate_query = Intermediate(shape.width, shape.inner)
+        self.output_query = Output(shape.inner, shape.width, shape.eps)
 
     def forward(self, x: Tensor, image: Tensor) -> Tensor:
         x = self.attention(x, x)

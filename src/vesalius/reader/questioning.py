@@ -261,7 +261,7 @@ class Reader:
     def _weigh(self, plan: _Plan, heard: _Heard, seconds: float) -> Reading:
         started = time.perf_counter()
         found = self._signals(plan, heard)
-        decision = decide(found, self.policy, question=plan.question.text, answer=heard.answer)
+        decision = decide(found, self.policy, question=plan.question.text, answer=heard.answer, model=self._model_identity())
         timing = {**plan.case.timing, "reword": plan.seconds, "ask": seconds, "weigh": time.perf_counter() - started}
         timing["total"] = sum(timing.values())
         return Reading(

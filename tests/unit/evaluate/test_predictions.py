@@ -70,5 +70,5 @@ def test_what_is_no_prediction_is_refused_by_its_line(tmp_path, rows, says):
 
 
 def test_an_absent_file_is_told(tmp_path):
-    with pytest.raises(RecordFormatError, match="holds no predictions"):
+    with pytest.raises(RecordFormatError, match="there is no such file"):
         predictions.read(tmp_path / "absent.jsonl")

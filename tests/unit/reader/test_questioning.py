@@ -11,7 +11,7 @@ from vesalius.domain.decision import Verdict
 from vesalius.domain.exchange import Question
 from vesalius.domain.study import Image, Intensity, Modality, Patient, Sex, single
 from vesalius.errors import InvalidValue, UnreadableStudy
-from vesalius.reader import BLANK, OTHER, Reader
+from vesalius.reader import BLANK, OTHER, Reader, questioning
 from vesalius.safety.policy import Audit, AuditedGap, default_policy
 from vesalius.safety.scope import Scope
 
@@ -247,3 +247,12 @@ def test_exhibit_marks_what_changed(study):
     assert exhibit.limits["image_reliance"].below
     assert not exhibit.limits["flip_rate"].below
     assert list(exhibit.controls) == [BLANK, OTHER]
+
+
+def test_the_gate_is_told_which_model_answered(study, monkeypatch):
+    """A certificate holds for one model: whoever decides must know whose answer it is."""
+    told = []
+    real = questioning.decide
+    monkeypatch.setattr(questioning, "decide", lambda *given, **named: told.append(named["model"]) or real(*given, **named))
+    Reader(StandIn("blind"), rewordings=0, samples=0).ask(study, QUESTION)
+    assert told == [{"name": "standin", "revision": "1", "manner": "blind"}]

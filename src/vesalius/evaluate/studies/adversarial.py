@@ -183,7 +183,7 @@ def _gradient(suite: str, item: Item, settings: Settings, prober: Prober, seed: 
         if clean <= 0:  # the spoken answer was right, P(yes) is on the other side
             return {**row, "tries": None, "why": "the margin is on the other side of the answer"}
         tries, strongest = _tries(lambda z: -side * lean(scale.input(z)), shown, settings, f"{item.id} {seed}")
-    except (InvalidValue, NotImplementedError, RuntimeError) as error:
+    except (InvalidValue, NotImplementedError) as error:
         return {**skipped, "why": f"no gradient reaches the pixels of this model ({str(error).splitlines()[0]})"}
     spoken = None
     if strongest is not None:
