@@ -32,6 +32,8 @@ TABLE = Table(
         "ms-cxr-t": "vesalius.data.ms_cxr_t:DATASET",
         "vindr-cxr": "vesalius.data.vindr_cxr:DATASET",
         "iu-reports": "vesalius.data.iu_reports:DATASET",
+        "path-vqa": "vesalius.data.path_vqa:DATASET",
+        "pmc-vqa": "vesalius.data.pmc_vqa:DATASET",
     },
 )
 

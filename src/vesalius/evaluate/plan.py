@@ -44,6 +44,8 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         "vqa-rad": Suite("vqa-rad", "vqa-rad", ("official", "image_disjoint")),
         "slake": Suite("slake", "slake", ("official",)),
         "nih-cxr": Suite("nih-cxr", "nih-cxr", ("by_patient",), kernel=False),
+        "path-vqa": Suite("path-vqa", "path-vqa", ("official",), kernel=False),
+        "pmc-vqa": Suite("pmc-vqa", "pmc-vqa", ("verified",), kernel=False),
     }
 )
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from vesalius.evaluate.record import OutputError, answer_json, answer_of
 from vesalius.models.base import GREEDY, GenerativeModel, Sampling
 from vesalius.provenance import sha256_file
 
-_KEPT = 4  # encodings held at a time
+_KEPT = 8  # encodings held at a time
+_CALL = 32  # answers in a call, whole pictures: what a kill can lose; a small model answers that many in about three times the time of one
 
 Change = Callable[[Study], Study]
 
@@ -119,7 +120,7 @@ class Prober:
         self.asked = 0  # that no kept answer served
 
     def ask(self, probes: Sequence[Probe], changes: Mapping[str, Change] | None = None) -> list[Answer]:
-        """Answers in the order of the probes; those that are not kept are asked for in one call for each picture.
+        """Answers in the order of the probes; those that are not kept are asked for, several pictures in a call.
 
         Args:
             changes: how each `Shown.change` that occurs is made.
@@ -129,13 +130,8 @@ class Prober:
         """
         keys = [self.key(probe) for probe in probes]
         found = {key: answer for key in dict.fromkeys(keys) if (answer := self.answers.get(key)) is not None}
-        left: OrderedDict[Shown, dict[str, Probe]] = OrderedDict()
-        for key, probe in zip(keys, probes, strict=True):
-            if key not in found:
-                left.setdefault(probe.shown, {})[key] = probe
-        for shown, wanted in left.items():
-            encoded = self._encode(shown, changes or {})
-            said = self.model.ask([(encoded, probe.question, probe.sampling) for probe in wanted.values()])
+        for wanted in self._calls([(key, probe) for key, probe in zip(keys, probes, strict=True) if key not in found]):
+            said = self.model.ask([(self._encode(probe.shown, changes or {}), probe.question, probe.sampling) for probe in wanted.values()])
             if len(said) != len(wanted):
                 raise InvalidValue(f"the model gave {len(said)} answers to {len(wanted)} questions", remedy="`ask` must answer each, in order")
             fresh = dict(zip(wanted, said, strict=True))
@@ -143,6 +139,23 @@ class Prober:
             found |= fresh
             self.asked += len(fresh)
         return [found[key] for key in keys]
+
+    @staticmethod
+    def _calls(probes: Sequence[tuple[str, Probe]]) -> Iterator[dict[str, Probe]]:
+        """Probes by key in calls of some 32 answers: a picture's questions stand together, and no call holds more pictures than are kept."""
+        by_picture: OrderedDict[Shown, dict[str, Probe]] = OrderedDict()
+        for key, probe in probes:
+            by_picture.setdefault(probe.shown, {})[key] = probe
+        call: dict[str, Probe] = {}
+        pictures = 0
+        for wanted in by_picture.values():
+            if call and (len(call) + len(wanted) > _CALL or pictures == _KEPT):
+                yield call
+                call, pictures = {}, 0
+            call |= wanted
+            pictures += 1
+        if call:
+            yield call
 
     def study(self, shown: Shown, changes: Mapping[str, Change] | None = None) -> Study:
         """The study that is shown.

@@ -79,18 +79,31 @@ def test_answers_outlive_a_run(root, tmp_path):
     assert (again.asked, model.encoded, len(again.answers)) == (0, 0, 1)
 
 
-def test_an_interrupted_picture_loses_only_itself(root, tmp_path):
+def test_what_is_asked_in_one_call_stays_within_its_bounds_and_keeps_a_pictures_questions_together(root):
+    prober, calls = Prober(FakeModel(), root), []
+    answer = prober.model.ask
+    prober.model.ask = lambda asks: calls.append(len(asks)) or answer(asks)
+    images = [dataclasses.replace(SHOWN, image=f"slake/imgs/xmlab{n}/source.jpg") for n in range(10)]
+    few = [Probe(image, Question(f"Is the heart enlarged, {n}?")) for n in range(2) for image in images]
+    many = [Probe(SHOWN, Question(f"Is it, {n}?")) for n in range(40)]
+    assert prober.ask(few) == [prober.ask([probe])[0] for probe in few]
+    assert calls == [16, 4]  # eight pictures of two questions, two of two: a picture's questions stand together whatever their order
+    prober.ask([*many, few[0], Probe(images[1], Question("Is it?"))])
+    assert calls[2:] == [40, 1]
+
+
+def test_an_interrupted_call_loses_only_itself(root, tmp_path):
     path = tmp_path / "answers.sqlite"
     model = FakeModel()
-    model.stop_after = 2
-    images = [dataclasses.replace(SHOWN, image=f"slake/imgs/xmlab{n}/source.jpg") for n in range(4)]
+    model.stop_after = 8
+    images = [dataclasses.replace(SHOWN, image=f"slake/imgs/xmlab{n}/source.jpg") for n in range(12)]
     stopped = Prober(model, root, Answers(path))
     with pytest.raises(KeyboardInterrupt):
         stopped.ask([Probe(image, QUESTION) for image in images])
     stopped.answers.close()
     again = Prober(FakeModel(), root, Answers(path))
     again.ask([Probe(image, QUESTION) for image in images])
-    assert again.asked == 2
+    assert again.asked == 4
 
 
 def test_a_damaged_file_of_answers_is_told(tmp_path):
