@@ -120,7 +120,8 @@ def agree(folder: Path, data: Path | None) -> None:
         if key[0] == "VQA-RAD":
             readings(key[1], cases, table, clusters)
     three = np.asarray(seen["VQA-RAD"]).T
-    print(f"Pearson over the six models of VQA-RAD: L-VASE and R {np.corrcoef(three)[0, 1]:.2f}, L-VASE and CCS {np.corrcoef(three)[0, 2]:.2f}")
+    if three.shape[1] > 2:
+        print(f"Pearson over the six models of VQA-RAD: L-VASE and R {np.corrcoef(three)[0, 1]:.2f}, L-VASE and CCS {np.corrcoef(three)[0, 2]:.2f}")
     negatives(folder)
 
 

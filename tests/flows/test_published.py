@@ -47,14 +47,12 @@ def test_sycophancy_from_the_cases_beside_it(module, monkeypatch, tmp_path, caps
     index = round((0.75 * (2 / 3) * (1 - 0.5 / 3)) ** (1 / 3), 3)
     monkeypatch.setattr(published, "PRINTED", {("VQA-RAD", "LLaVA-Med"): (0.25, 0.667, 0.167, index)})
     monkeypatch.setattr(published, "SIZE", {"VQA-RAD": 4})
-    with np.errstate(all="ignore"):
-        shown = _run(published, monkeypatch, capsys, "agree", tmp_path)
+    shown = _run(published, monkeypatch, capsys, "agree", tmp_path)
     assert "| 0.667, 0.667 (" in shown
     assert "| equal" in shown
     assert "held under all three, all cases 0.500" in shown
     monkeypatch.setattr(published, "PRINTED", {("VQA-RAD", "LLaVA-Med"): (0.25, 0.7, 0.167, index)})
-    with np.errstate(all="ignore"):
-        assert "differs: R" in _run(published, monkeypatch, capsys, "agree", tmp_path)
+    assert "differs: R" in _run(published, monkeypatch, capsys, "agree", tmp_path)
 
 
 def test_conformal_thresholds(module, monkeypatch, tmp_path, capsys):
@@ -94,10 +92,10 @@ def test_definitions_written_out(module):
     assert rows["trapezoids between coverages 1/n and 1"] == pytest.approx((0.25 + (1 / 2 + 1 / 3) / 2 + (1 / 3 + 1 / 2) / 2) / 4)
 
 
-def test_every_way_agrees_on_equal_reports(module):
+def test_every_way_but_one_gives_1_to_equal_reports(module):
     words = module("name_words")
     for package in ("sacrebleu", "nltk", "rouge_score"):
         pytest.importorskip(package)
     pairs = [("the heart is enlarged and the lungs are clear", "the heart is enlarged and the lungs are clear")] * 2
     found = [*words.bleu(pairs), *words.rouge(pairs)]
-    assert {whose for _, whose, value, _ in found if value != pytest.approx(1)} == set()
+    assert {whose for _, whose, value, _ in found if value != pytest.approx(1)} == {"nltk, method7"}  # which is no share: it exceeds 1

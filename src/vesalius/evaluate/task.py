@@ -208,6 +208,11 @@ def model_identity(name: str, model: GenerativeModel) -> dict[str, Any]:
     return {**card_json(model.card), "called": name, "identity": dict(stated) if isinstance(stated, Mapping) else {}}
 
 
+def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two records of `model_identity` are of one model: what a card says of it may be put in better words meanwhile."""
+    return all(one.get(key) == other.get(key) for key in ("name", "revision", "identity"))
+
+
 def _begin(out: Path, identity: Identity, data_hash: str, how: Mapping[str, Any]) -> provenance.Provenance:
     """The provenance of the whole run, checked against what the folder already holds.
 
@@ -225,7 +230,7 @@ def _begin(out: Path, identity: Identity, data_hash: str, how: Mapping[str, Any]
         return made
     old = read_provenance(out)
     for key in _SAME_RUN:
-        if old["config"].get(key) != made.config[key]:
+        if not (same_model(old["config"]["model"], made.config[key]) if key == "model" else old["config"].get(key) == made.config[key]):
             raise OtherRunError(
                 f"{out} holds a run with another {key} ({_brief(old['config'].get(key))})", remedy="give --out a new folder, or the same settings"
             )

@@ -216,7 +216,7 @@ def _recorded(out: Path, suite: Suite, about: Mapping[str, Any]) -> provenance.P
         write_json(out / task.PROVENANCE, made.to_json())
         return made
     old = task.read_provenance(out)
-    if old["config"]["model"] != made.config["model"]:
+    if not task.same_model(old["config"]["model"], made.config["model"]):
         raise task.OtherRunError(f"{out} holds a run of another model", remedy="give --out a new folder")
     return dataclasses.replace(made, created=old["created"], wall_seconds=old.get("wall_seconds"))
 

@@ -4,7 +4,7 @@ from subprocess import run
 
 import pytest
 
-from tests.unit.data import credentialed, layout
+from tests.unit.data import credentialed, layout, public_vqa
 from vesalius.data import base
 from vesalius.errors import DataMissing, UnknownName
 
@@ -125,6 +125,8 @@ def test_check_names_an_absent_table(tmp_path, name):
         "ms-cxr": credentialed.ms_cxr,
         "ms-cxr-t": credentialed.ms_cxr_t,
         "vindr-cxr": credentialed.vindr_cxr,
+        "path-vqa": public_vqa.path_vqa,
+        "pmc-vqa": public_vqa.pmc_vqa,
     }[name](tmp_path)
     table = base.dataset(name).files(tmp_path)[0][0]
     table.unlink()
