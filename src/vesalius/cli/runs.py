@@ -61,7 +61,8 @@ def train(recipe: Path, overrides: tuple[str, ...], resume: bool, data: Path | N
 @click.option("--predictions", type=click.Path(path_type=Path), metavar="FILE", help="trust: somebody else's answers (JSON lines) instead of a model.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 def evaluate(suite: str, run: Path | None, out: Path | None, resume: bool, **options: Any) -> None:  # noqa: ANN401
-    """Evaluate a model on SUITE (vqa-rad, slake, nih-cxr; trust for every study of behaviour), or score a recorded run again with 'evaluate rescore RUN'.
+    """Evaluate a model on SUITE (vqa-rad, slake, nih-cxr, path-vqa, pmc-vqa; trust for every study of behaviour),
+    or score a recorded run again with 'evaluate rescore RUN'.
 
     The run folder holds what was said (JSON lines), the figures (results.json) and a page (page.html). Scoring again needs neither model nor data.
     """

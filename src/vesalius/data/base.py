@@ -70,6 +70,7 @@ class DataCard:
         protocols: the splits it offers; the first is the default.
         how_to_obtain: a sentence for the user who does not have it.
         caveats: sentences that a reader of any number from this set must know.
+        states_modality: whether `tags` may say modality and body part; where not, no picture of the set can stand in for another patient's.
     """
 
     name: str
@@ -84,6 +85,7 @@ class DataCard:
     citation: str
     url: str
     caveats: tuple[str, ...] = ()
+    states_modality: bool = True
 
     def protocol(self, name: str | None = None) -> SplitProtocol:
         """The protocol of that name; None gives the default.

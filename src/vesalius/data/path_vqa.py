@@ -21,7 +21,8 @@ from typing import Any
 
 from vesalius.data import base
 from vesalius.domain.exchange import Exchange, Question, Split
-from vesalius.errors import DataMissing, MissingExtra, UserError
+from vesalius.errors import DataMissing, UserError
+from vesalius.registry import missing_extra
 
 _INDEX = "questions.jsonl"
 _BATCH = 64  # rows decoded at once; each holds its picture again
@@ -42,6 +43,7 @@ CARD = base.DataCard(
     licence="MIT: so the release says; images and captions belong to the publishers and authors of the two textbooks and to the owners of PEIR",
     attribution="PathVQA (He, Zhang, Mou, Xing, Xie 2020); pictures from Textbook of Pathology, Basic Pathology and the PEIR digital library",
     train_allowed=False,
+    states_modality=False,
     images=4289,
     protocols=(
         base.SplitProtocol(
@@ -221,7 +223,7 @@ def _rows_of(path: Path) -> Iterator[tuple[bytes, str, str]]:
         import pyarrow
         from pyarrow import parquet
     except ModuleNotFoundError as error:
-        raise MissingExtra("the parquet files of path-vqa need the Python package 'pyarrow'", remedy="run: pip install pyarrow") from error
+        raise missing_extra("pyarrow", "reading the parquet files of path-vqa") from error
     try:
         with parquet.ParquetFile(path) as shard:
             kinds = {field.name: field.type for field in shard.schema_arrow}

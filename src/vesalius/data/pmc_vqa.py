@@ -46,6 +46,7 @@ CARD = base.DataCard(
     licence="CC-BY-SA: the version is not stated; each article has its own licence, CC0 or CC BY (oa_comm_use_file_list.csv)",
     attribution="PMC-VQA (Zhang, Wu, Zhao, Lin, Zhang, Wang, Xie 2023), CC BY-SA; figures from articles of the PMC Open Access Subset, named in each file name",
     train_allowed=True,
+    states_modality=False,
     images=149_075,
     protocols=(
         base.SplitProtocol(

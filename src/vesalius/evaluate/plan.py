@@ -31,21 +31,26 @@ class Suite:
     Args:
         protocols: the split protocols it reports; test and development part of each.
         kernel: whether the kernel baseline is fitted; its matrix grows with the square of the training rows.
+        question_only: whether the question-only baseline is fitted; it holds words x distinct answers numbers, and captions hardly repeat an answer.
+        trust_limit: test and development items, of each at most so many, that a trust suite asks where its own `limit` is None; None: all.
     """
 
     name: str
     dataset: str
     protocols: tuple[str, ...]
     kernel: bool = True
+    question_only: bool = True
+    trust_limit: int | None = None
 
 
+_LARGE = 500  # a share of 500 questions is known within 5 points; all of these sets would take a trust suite days
 SUITES: Mapping[str, Suite] = MappingProxyType(
     {
         "vqa-rad": Suite("vqa-rad", "vqa-rad", ("official", "image_disjoint")),
         "slake": Suite("slake", "slake", ("official",)),
         "nih-cxr": Suite("nih-cxr", "nih-cxr", ("by_patient",), kernel=False),
-        "path-vqa": Suite("path-vqa", "path-vqa", ("official",), kernel=False),
-        "pmc-vqa": Suite("pmc-vqa", "pmc-vqa", ("verified",), kernel=False),
+        "path-vqa": Suite("path-vqa", "path-vqa", ("official",), kernel=False, question_only=False, trust_limit=_LARGE),
+        "pmc-vqa": Suite("pmc-vqa", "pmc-vqa", ("verified",), kernel=False, question_only=False, trust_limit=_LARGE),
     }
 )
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from vesalius.models.base import GREEDY, GenerativeModel, Sampling
 from vesalius.provenance import sha256_file
 
 _KEPT = 8  # encodings held at a time
+_PATIENCE = 10.0  # seconds that a file may be held by another process, such as one that is just ending
+_TABLE = "create table if not exists answers (key text primary key, answer text not null) without rowid"
 _CALL = 32  # answers in a call, whole pictures: what a kill can lose; a small model answers that many in about three times the time of one
 
 Change = Callable[[Study], Study]
@@ -64,24 +66,36 @@ class Answers:
 
     Args:
         path: of the file; made when absent. None keeps them in memory.
+        beneath: a file of answers that is read and never written: what was answered before. With it the file at `path` is this process's alone.
 
     Raises:
-        OutputError: the file cannot be opened.
+        OutputError: a file cannot be opened, or another process has this one.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, beneath: Path | None = None) -> None:
+        self._beneath: sqlite3.Connection | None = None
         try:
-            self._base = sqlite3.connect(path or ":memory:")
+            self._base = sqlite3.connect(path or ":memory:", timeout=_PATIENCE)
+            if beneath is not None:
+                # no memory is shared with another process then, so that the file may also lie on a network's disk
+                self._base.execute("pragma locking_mode = exclusive")
+                self._beneath = sqlite3.connect(f"{beneath.resolve().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)
+                self._beneath.execute("select count(*) from answers")
             self._base.execute("pragma journal_mode = wal")
             self._base.execute("pragma synchronous = normal")
-            self._base.execute("create table if not exists answers (key text primary key, answer text not null) without rowid")
+            self._base.execute(_TABLE)
         except sqlite3.Error as error:
+            if "locked" in str(error):
+                raise OutputError(f"another process works on {path}", remedy="wait until it has ended, or give --out another folder") from error
             raise OutputError(f"{path}: cannot keep answers ({error})", remedy="give a folder that you may write to, or remove the damaged file") from error
 
     def get(self, key: str) -> Answer | None:
         """The answer of a key; None when it was never given."""
-        row = self._base.execute("select answer from answers where key = ?", (key,)).fetchone()
-        return None if row is None else answer_of(json.loads(row[0]))
+        for base in (self._base, self._beneath):
+            row = None if base is None else base.execute("select answer from answers where key = ?", (key,)).fetchone()
+            if row is not None:
+                return answer_of(json.loads(row[0]))
+        return None
 
     def put(self, found: Mapping[str, Answer]) -> None:
         """Keep answers, all or none.
@@ -102,6 +116,34 @@ class Answers:
     def close(self) -> None:
         """Let go of the file."""
         self._base.close()
+        if self._beneath is not None:
+            self._beneath.close()
+
+
+def gather(path: Path, parts: Iterable[Path]) -> None:
+    """Take the answers of other files into one, and remove those files. What is there already stays; a kill leaves it to the next call.
+
+    Args:
+        path: of the file; made when absent. It keeps no write-ahead log: it is only read while work goes on, maybe from several machines.
+
+    Raises:
+        OutputError: a file cannot be opened or written.
+    """
+    try:
+        base = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+        try:
+            base.execute("pragma journal_mode = delete")
+            base.execute(_TABLE)
+            for part in parts:
+                if part.exists():
+                    base.execute("attach ? as part", (str(part),))
+                    base.execute("insert or ignore into answers select key, answer from part.answers")
+                    base.execute("detach part")
+                    part.unlink()
+        finally:
+            base.close()
+    except (sqlite3.Error, OSError) as error:
+        raise OutputError(f"{path}: cannot keep answers ({error})", remedy="give a folder that you may write to, or remove the damaged file") from error
 
 
 class Prober:

@@ -82,7 +82,7 @@ def run(
     """Evaluate a model on a suite; continue when `out` holds an unfinished run of the same.
 
     Args:
-        suite: "vqa-rad", "slake" or "nih-cxr".
+        suite: a name of `plan.SUITES`.
         model: name in the table of models; a label when `model_object` is given.
         root: the data root.
         out: folder of the run, made when absent.
@@ -191,7 +191,8 @@ def open_folder(out: Path) -> None:
 
 def _baseline_names(chosen: plan.Suite, wanted: bool | Sequence[str]) -> list[str]:
     if isinstance(wanted, bool):
-        every = [name for name in baseline_table.TABLE if name != "kernel-svm" or chosen.kernel]
+        left_out = {"kernel-svm": not chosen.kernel, "question-only": not chosen.question_only}
+        every = [name for name in baseline_table.TABLE if not left_out.get(name)]
         return every if wanted else []
     fitted.check_names(wanted)
     return list(wanted)

@@ -58,7 +58,8 @@ class Suite:
 
     Args:
         plain: evaluations whose items the studies work on. studies: names, in the order in which they run.
-        limit: items of each plain evaluation. study_limit: images of each study; None: all. reworded, questioned, baselines: as `task.run`.
+        limit: items of each plain evaluation; None: all, or the `trust_limit` of its plain suite, where that has one.
+        study_limit: images of each study; None: all. reworded, questioned, baselines: as `task.run`.
         replicates, seed: of every interval and of everything that is drawn. settings: by study.
     """
 
@@ -234,7 +235,7 @@ def _plain(suite: Suite, model: str, asked: GenerativeModel, root: Path | None, 
                 model,
                 root,
                 out / name,
-                limit=suite.limit,
+                limit=plain_suite(name).trust_limit if suite.limit is None else suite.limit,
                 questioned=suite.questioned,
                 reworded=suite.reworded,
                 baselines=suite.baselines,

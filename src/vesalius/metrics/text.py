@@ -140,10 +140,11 @@ def is_yes_no_question(text: str) -> bool:
 
 
 def llava_med_closed(prediction: str, gold: str) -> bool:
-    """LLaVA-Med's rule for CLOSED questions: "yes" or "no" occurs in the prediction, and the reference is a substring of it.
+    """The test of LLaVA-Med's `run_eval.py` for CLOSED questions, every answer counted: "yes" or "no" occurs in it, and the reference is a substring of it.
 
-    Lenient by construction: "no" is found inside "normal" and "another", and "no ... yes" matches both references. Use it only to stand beside
-    published numbers (github.com/microsoft/LLaVA-Med, v1.0 evaluation); choose `read_outcome` for everything else.
+    Neither script gives the mean of this: `run_eval.py` leaves an answer that says yes or no but not the reference out of its denominator, and
+    `run_eval_batch.py` asks only that the reference occurs. Lenient by construction: "no" is found inside "normal" and "another", and "no ... yes" matches
+    both references. Use it only to stand beside published numbers (github.com/microsoft/LLaVA-Med, v1.0 evaluation); choose `read_outcome` for everything else.
     """
     said, wanted = normalise(prediction), normalise(gold)
     return bool(wanted) and ("yes" in said or "no" in said) and wanted in said

@@ -38,6 +38,8 @@ class _RealFirst:
 def bank_of(root: Path) -> Bank:
     """Training images of every data set below a data root whose kind is known, and drawn patients for all other kinds.
 
+    A set whose card says that it states no modality is not opened.
+
     Raises:
         DataMissing: the root holds none of the known sets.
     """
@@ -47,7 +49,7 @@ def bank_of(root: Path) -> Bank:
         dataset = base.dataset(name)
         if (root / dataset.card.folder).is_dir():
             found.append(name)
-            for exchange in dataset.exchanges(root, Split.TRAIN):
+            for exchange in dataset.exchanges(root, Split.TRAIN) if dataset.card.states_modality else ():
                 modality, part = exchange.tags.get("modality"), exchange.tags.get("body_part")
                 if modality in set(Modality) and part:
                     kinds[exchange.image] = (Modality(modality), part)

@@ -136,7 +136,7 @@ def test_shards_without_pyarrow_name_the_package(tmp_path, monkeypatch):
         shard = tmp_path / f"path_vqa/data/{name}-00000-of-00001.parquet"
         shard.parent.mkdir(parents=True, exist_ok=True)
         shard.write_bytes(b"PAR1")
-    with pytest.raises(MissingExtra, match="pip install pyarrow"):
+    with pytest.raises(MissingExtra, match=r"'pyarrow': run: pip install 'vesalius\[parquet\]'"):
         DATASET.exchanges(tmp_path, Split.TEST)
     assert any("pyarrow" in text for text in base.check(tmp_path, "path-vqa").corrupt)
 

@@ -1,14 +1,17 @@
 import csv
+import re
 import shutil
 
 import pytest
 
 from tests.unit.data.public_vqa import FIRST, SECOND, pmc_row, pmc_vqa, pmc_vqa_2, write_csv
+from tests.unit.evaluate.answers import said
 from vesalius.data import base, splits
 from vesalius.data.base import DataFormatError
 from vesalius.data.pmc_vqa import CARD, DATASET
 from vesalius.domain.exchange import Split
 from vesalius.errors import DataMissing
+from vesalius.evaluate.accuracy import is_right
 from vesalius.metrics.text import is_yes_no_question
 
 OPTIONS = ("Diffuse uptake", "Focal uptake", "No uptake", "Cannot be told")
@@ -40,6 +43,21 @@ def test_a_choice_among_words_is_closed_and_no_yes_no_question(root):
     (row,) = DATASET.exchanges(root, Split.TEST)
     assert row.closed is True
     assert not is_yes_no_question(row.question.text)
+
+
+def test_no_letter_is_shown_so_none_is_read_as_a_choice(root):
+    row = DATASET.exchanges(root, Split.TEST)[0]
+    assert not re.search(r"(^|[\s(;])[A-D]\s*[.:)]", row.question.text)
+    assert row.gold == row.question.options[1]
+    assert is_right(said("focal uptake."), row)
+    assert not any(is_right(said(text), row) for text in ("B", "B.", "(b)", "2", "B: Focal uptake"))  # nobody was told which choice is B
+
+
+def test_a_choice_that_is_itself_a_letter_is_read_as_its_words(root):
+    _test(root, [pmc_row("PMC200_F1.jpg", "Which panel shows it?", "A", ("B", "C", "D", "A"))])
+    (row,) = DATASET.exchanges(root, Split.TEST)
+    assert is_right(said("B"), row)
+    assert not is_right(said("A"), row)  # though it is choice A
 
 
 def test_nothing_that_is_asked_depends_on_the_answers(root):

@@ -3,7 +3,7 @@ import pytest
 from tests.evaluate_miniature import IMAGES, slake
 from vesalius.data.base import dataset
 from vesalius.errors import InvalidValue, UnknownName
-from vesalius.evaluate import plan
+from vesalius.evaluate import baselines, plan, task
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,21 @@ def _ids(visits):
 def test_an_unknown_suite_is_answered_with_the_nearest():
     with pytest.raises(UnknownName, match="did you mean 'slake'"):
         plan.suite("slak")
+
+
+@pytest.mark.parametrize(
+    ("suite", "fitted"),
+    [("slake", list(baselines.TABLE)), ("nih-cxr", ["majority", "question-only"]), ("path-vqa", ["majority"]), ("pmc-vqa", ["majority"])],
+)
+def test_baselines_too_large_for_a_suite_are_fitted_only_when_named(suite, fitted):
+    chosen = plan.suite(suite)
+    assert task._baseline_names(chosen, True) == fitted
+    assert task._baseline_names(chosen, False) == []
+    assert task._baseline_names(chosen, ["question-only", "kernel-svm"]) == ["question-only", "kernel-svm"]
+
+
+def test_only_sets_too_large_for_a_trust_suite_have_a_limit_there():
+    assert {name for name, suite in plan.SUITES.items() if suite.trust_limit is not None} == {"path-vqa", "pmc-vqa"}
 
 
 def test_every_test_and_development_row_is_asked_once(root):

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from vesalius.data.phantoms import FileBank, other_patient, phantom
+from tests.evaluate_miniature import slake
+from tests.unit.data.public_vqa import path_vqa, pmc_vqa
+from vesalius.data.base import dataset
+from vesalius.data.phantoms import FileBank, PhantomBank, other_patient, phantom
+from vesalius.domain.exchange import Split
 from vesalius.domain.study import Modality
 from vesalius.errors import ConfigError, DataMissing, UnknownName
 from vesalius.reader.opening import _RealFirst, bank_of, open_reader
@@ -33,6 +37,25 @@ def test_real_patients_first_drawn_ones_elsewhere(tmp_path):
     drawn = other_patient(phantom("MR", "HEAD", 1), bank)
     assert drawn is not None
     assert drawn.modality is Modality.MR
+
+
+@pytest.mark.parametrize("name", ["path-vqa", "pmc-vqa"])
+def test_a_set_that_states_no_modality_is_not_opened(tmp_path, name):
+    folder = tmp_path / dataset(name).card.folder
+    folder.mkdir()
+    with pytest.raises(DataMissing):
+        dataset(name).exchanges(tmp_path, Split.TRAIN)
+    bank = bank_of(tmp_path)
+    assert bank.candidates(Modality.CT, "HEAD") == PhantomBank().candidates(Modality.CT, "HEAD") != ()
+    slake(tmp_path, 6)
+    assert bank_of(tmp_path).candidates(Modality.CR, "CHEST")[0].startswith("slake/")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "copy"), [("path-vqa", path_vqa), ("pmc-vqa", pmc_vqa)])
+def test_its_card_says_so_truly(tmp_path, name, copy):
+    assert not dataset(name).card.states_modality
+    assert not any("modality" in x.tags for split in Split for x in dataset(name).exchanges(copy(tmp_path), split))
 
 
 @pytest.mark.data
