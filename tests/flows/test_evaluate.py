@@ -1,5 +1,6 @@
 """An evaluation from nothing to a page, stopped, resumed, scored again, and refused where it must be."""
 
+import dataclasses
 import json
 
 import pytest
@@ -86,6 +87,14 @@ def test_a_stopped_run_continues_and_ends_as_if_it_had_not_been_stopped(root, fi
 def test_a_finished_run_asks_nothing_again(root, finished):
     out, _, _ = finished
     model = FakeModel(wrong=0.15, without_image=True)
+    task.run("slake", "fake", root, out, model_object=model, **QUICK)
+    assert model.asked == []
+
+
+def test_a_run_goes_on_when_its_models_card_was_put_in_other_words(root, finished):
+    out, _, _ = finished
+    model = FakeModel(wrong=0.15, without_image=True)
+    model.card = dataclasses.replace(model.card, summary="the same model, told in other words")
     task.run("slake", "fake", root, out, model_object=model, **QUICK)
     assert model.asked == []
 

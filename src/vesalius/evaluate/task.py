@@ -31,6 +31,7 @@ from vesalius.reader import Reader, bank_of
 from vesalius.safety.policy import Policy, default_policy
 
 ITEMS, READINGS, PROVENANCE, RESULTS, PAGE = "items.jsonl", "readings.jsonl", "provenance.json", "results.json", "page.html"
+GO_ON = "give the same command again, with --resume: it continues where it was stopped"
 SEED = 0
 DEFAULT_QUESTIONED = 60
 _SAME_RUN = ("suite", "model", "policy", "protocols", "reworded")
@@ -129,7 +130,7 @@ def run(
         first = [item for item in items if f"{identity.protocols[0]}/{Split.TEST}" in item.parts]
         _questioned(first, reader or (lambda: Reader(asked, rules, bank=bank_of(root))), root, out / READINGS, count, tell)
     except KeyboardInterrupt:
-        raise InterruptedWork(f"the run in {out} was stopped", remedy="give the same command again: it continues where it was stopped") from None
+        raise InterruptedWork(f"the run in {out} was stopped", remedy=GO_ON) from None
     finally:
         _clock(out, before, started)
     tell(0, 1, "scoring")

@@ -2,6 +2,7 @@
 
 In: a suite's TOML file (or the one that ships), a model, a data root. Out: in the run folder one folder for each plain evaluation (`vqa-rad/`, ...), one file
 of rows for each study, `answers.sqlite` (what was ever said, by content), `trust.json` (figures, and what was skipped and why) and `provenance.json`.
+A unit of work is one plain evaluation or one study. It writes into files of its own, so that one process does all units or several share them: same rows.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from vesalius import config, provenance
-from vesalius.errors import DataMissing, InterruptedWork, UserError
-from vesalius.evaluate import predictions, task
+from vesalius.errors import DataMissing, InterruptedWork, InvalidValue, UserError
+from vesalius.evaluate import crew, predictions, task
 from vesalius.evaluate.accuracy import Scorer
 from vesalius.evaluate.plan import SUITES
 from vesalius.evaluate.plan import suite as plain_suite
-from vesalius.evaluate.probe import Answers, Prober
-from vesalius.evaluate.record import Item, RecordFormatError, append, mend, read_items, read_rows, write_json
+from vesalius.evaluate.probe import Answers, Prober, gather
+from vesalius.evaluate.record import Item, OutputError, RecordFormatError, append, mend, read_items, read_rows, write_json
 from vesalius.evaluate.study import Bench, Skip, TrustStudy
 from vesalius.models import cards
 from vesalius.models.base import GenerativeModel
 from vesalius.registry import Table
 
 RESULTS, ANSWERS, SKIPPED, PREDICTIONS = "trust.json", "answers.sqlite", "skipped.json", "predictions"
-_BATCH = 16  # rows written at a time; a kill loses the picture in hand at most, for answers are kept as they come
+PLAIN, STUDY = "plain", "study"  # kinds of units
 STUDIES = Table(
     "study",
     {
@@ -100,38 +101,39 @@ def run(
     model_object: GenerativeModel | None = None,
     device: str = "auto",
     precision: str = "auto",
+    workers: int = 1,
+    ray: str | None = None,
 ) -> dict[str, Any]:
     """Run a suite, or go on with it.
 
     Args:
         model: name in the table of models; a label when `model_object` is given. root: the data root.
         out: the run folder. progress: called with (done, total, what).
+        workers: processes that share the work, each with a model of its own. ray: address of a Ray cluster on which they live; None: this machine.
 
     Returns:
         The results, as in `trust.json`.
 
     Raises:
-        As `task.run`. InterruptedWork: stopped from the keyboard; the same call goes on.
+        As `task.run`. InterruptedWork: stopped from the keyboard; the same call goes on. InvalidValue: fewer than one worker, or a model that is there
+        already for several. WeightsError: no memory for so many. WorkerLost: one was killed. MissingExtra: Ray is not installed.
     """
     started, chosen, tell = time.monotonic(), suite or Suite(), progress or _nobody
+    if workers < 1:
+        raise InvalidValue(f"there cannot be {workers} workers", remedy="give --workers 1 or more")
     if model_object is None:
         cards.check(model)
     task.open_folder(out)
-    asked = model_object if model_object is not None else cards.load(model, device=device, precision=precision)
-    made = _begin(out, chosen, model, asked)
-    answers = Answers(out / ANSWERS)
-    try:
-        skipped = _plain(chosen, model, asked, root, out, tell)
-        prober = None if root is None else Prober(asked, root, answers)
-        bench = Bench(root, prober, _items(out), _readings(out), limit=chosen.study_limit, seed=chosen.seed)
-        for name in chosen.studies:
-            skipped |= _collect(name, dataclasses.replace(bench, settings=chosen.settings.get(name, {})), out, tell)
-    except KeyboardInterrupt:
-        raise InterruptedWork(f"the run in {out} was stopped", remedy="give the same command again: it continues where it was stopped") from None
-    finally:
-        answers.close()
-        spent = round((made.wall_seconds or 0.0) + time.monotonic() - started, 3)
-        write_json(out / task.PROVENANCE, dataclasses.replace(made, wall_seconds=spent).to_json())
+    order = Order(model, root, out, chosen, device, precision)
+    with _hands(order, model_object, workers, ray, tell) as hands:
+        made = _recorded(out, chosen, hands.about)
+        try:
+            skipped = _all_units(hands, chosen, out, tell)
+        except KeyboardInterrupt:
+            raise InterruptedWork(f"the run in {out} was stopped", remedy=task.GO_ON) from None
+        finally:
+            spent = round((made.wall_seconds or 0.0) + time.monotonic() - started, 3)
+            write_json(out / task.PROVENANCE, dataclasses.replace(made, wall_seconds=spent).to_json())
     write_json(out / SKIPPED, skipped)
     tell(0, 1, "scoring")
     return rescore(out)
@@ -202,15 +204,6 @@ def _skipped(out: Path) -> dict[str, str]:
         raise RecordFormatError(f"{path}: is damaged ({error})", remedy="give the command of the run again") from error
 
 
-def _begin(out: Path, suite: Suite, model: str, asked: GenerativeModel) -> provenance.Provenance:
-    """The provenance of the whole run, checked against what the folder holds already.
-
-    Raises:
-        OtherRunError: it holds the run of another model or suite.
-    """
-    return _recorded(out, suite, task.model_identity(model, asked))
-
-
 def _recorded(out: Path, suite: Suite, about: Mapping[str, Any]) -> provenance.Provenance:
     made = provenance.record(seed=suite.seed, data_hash="", config={"suite": "trust", "model": about, "trust": dataclasses.asdict(suite)})
     if not (out / task.PROVENANCE).exists():
@@ -222,33 +215,110 @@ def _recorded(out: Path, suite: Suite, about: Mapping[str, Any]) -> provenance.P
     return dataclasses.replace(made, created=old["created"], wall_seconds=old.get("wall_seconds"))
 
 
-def _plain(suite: Suite, model: str, asked: GenerativeModel, root: Path | None, out: Path, tell: Progress) -> dict[str, str]:
-    """Run the plain evaluations; those whose data are absent are told."""
-    skipped = {}
-    for name in suite.plain:
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What whoever does units of a run has to know; the arguments of `run`."""
+
+    model: str
+    root: Path | None
+    out: Path
+    suite: Suite
+    device: str = "auto"
+    precision: str = "auto"
+
+
+class Hand:
+    """Does units, one after the other, with a model of its own. A unit's answers lie in a file of their own, over those of earlier runs, until all are done:
+    what a unit asks in one call then depends on no other unit, and so neither does the last digit of an answer.
+
+    Args:
+        order: what is to be done. model: one that is there already; None loads it.
+    """
+
+    def __init__(self, order: Order, model: GenerativeModel | None = None) -> None:
+        self.order = order
+        self.model = model if model is not None else cards.load(order.model, device=order.device, precision=order.precision)
+        self.about = task.model_identity(order.model, self.model)
+        self._bench: Bench | None = None
+
+    def do(self, unit: crew.Unit, tell: Progress) -> dict[str, str]:
+        """One plain evaluation or one study, from where it was stopped; returns why it was not made, by its name.
+
+        Raises:
+            As `task.run`. OutputError: another process does the same unit.
+        """
+        kind, name = unit
+        answers = Answers(part_of(self.order.out, name), beneath=self.order.out / ANSWERS)
+        try:
+            return self._plain(name, tell) if kind == PLAIN else self._study(name, answers, tell)
+        finally:
+            answers.close()
+
+    def _plain(self, name: str, tell: Progress) -> dict[str, str]:
+        suite, root = self.order.suite, self.order.root
         if root is None:
-            skipped[name] = "no data root was given"
-            continue
+            return {name: "no data root was given"}
         try:
             task.run(
                 name,
-                model,
+                self.order.model,
                 root,
-                out / name,
+                self.order.out / name,
                 limit=plain_suite(name).trust_limit if suite.limit is None else suite.limit,
                 questioned=suite.questioned,
                 reworded=suite.reworded,
                 baselines=suite.baselines,
-                progress=lambda now, total, what, name=name: tell(now, total, f"{name}: {what}"),  # type: ignore[misc]
-                model_object=asked,
+                progress=lambda now, total, what: tell(now, total, f"{name}: {what}"),
+                model_object=self.model,
             )
         except DataMissing as error:
-            skipped[name] = str(error)
+            return {name: str(error)}
+        return {}
+
+    def _study(self, name: str, answers: Answers, tell: Progress) -> dict[str, str]:
+        out, root, suite = self.order.out, self.order.root, self.order.suite
+        if self._bench is None:
+            self._bench = Bench(root, None, _items(out), _readings(out), limit=suite.study_limit, seed=suite.seed)
+        prober = None if root is None else Prober(self.model, root, answers)
+        return _collect(name, dataclasses.replace(self._bench, prober=prober, settings=suite.settings.get(name, {})), out, tell)
+
+
+def part_of(out: Path, unit: str) -> Path:
+    """Where the answers of a unit lie until all units are done."""
+    return out / f"answers-{unit}.sqlite"
+
+
+def _hands(order: Order, model: GenerativeModel | None, workers: int, ray: str | None, tell: Progress) -> crew.Hands:
+    """Who does the units: this process, several on this machine, several of a cluster."""
+    if workers == 1 and ray is None:
+        return crew.Alone(Hand(order, model))
+    if model is not None:
+        raise InvalidValue("a model that is there already cannot be given to other processes", remedy="give its name, or one worker")
+    count = min(workers, max(len(order.suite.plain), len(order.suite.studies), 1))
+    maker = f"{Hand.__module__}:{Hand.__name__}"
+    tell(0, 1, f"{count} workers load {order.model}")
+    if ray is not None:
+        from vesalius.evaluate.cluster import Cluster
+
+        return Cluster(maker, order, count, ray, device=order.device)
+    crew.require_room(order.model, count, order.device, order.precision)
+    return crew.Crew(maker, order, count)
+
+
+def _all_units(hands: crew.Hands, suite: Suite, out: Path, tell: Progress) -> dict[str, str]:
+    """Every plain evaluation, then, from their items, every study; what was skipped and why, in the order of the suite."""
+    gather(out / ANSWERS, [])
+    skipped: dict[str, str] = {}
+    for units in ([(PLAIN, name) for name in suite.plain], [(STUDY, name) for name in suite.studies]):
+        found = hands.do_all(units, tell)
+        for unit in units:
+            skipped |= found[unit]
+    gather(out / ANSWERS, [part_of(out, name) for name in (*suite.plain, *suite.studies)])
     return skipped
 
 
 def _collect(name: str, bench: Bench, out: Path, tell: Progress) -> dict[str, str]:
-    """Make the rows of one study; returns why not, by its name."""
+    """Make the rows of one study, each written as it comes; returns why not, by its name."""
     study: TrustStudy = STUDIES.load(name)
     path = out / f"{name}.jsonl"
     mend(path)
@@ -257,13 +327,11 @@ def _collect(name: str, bench: Bench, out: Path, tell: Progress) -> dict[str, st
         rows = study.collect(dataclasses.replace(bench, done=done), lambda now, total: tell(now, total, name))
         if isinstance(rows, Skip):
             return {name: rows.why}
-        held: list[Mapping[str, Any]] = []
+        append(path, [])  # a study that had none to make has a file as well
         for row in rows:
-            held.append(row)
-            if len(held) == _BATCH:
-                append(path, held)
-                held = []
-        append(path, held)
+            append(path, [row])
+    except OutputError:  # of the disk, not of the study: the same command goes on
+        raise
     except UserError as error:
         return {name: str(error)}
     return {}
