@@ -25,6 +25,7 @@ _EXTRA_OF_MODULE = {
     "requests": "remote",
     "usearch": "retrieval",
     "pyarrow": "parquet",
+    "ray": "ray",
     "sklearn": "evaluate",
     "scipy": "evaluate",
     "matplotlib": "evaluate",

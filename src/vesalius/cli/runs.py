@@ -59,6 +59,8 @@ def train(recipe: Path, overrides: tuple[str, ...], resume: bool, data: Path | N
 @click.option("--suite-file", type=click.Path(path_type=Path), metavar="FILE", help="trust: which studies, how many items (TOML); by default all there are.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="trust: change a value of the suite: study_limit=20; may be repeated.")
 @click.option("--predictions", type=click.Path(path_type=Path), metavar="FILE", help="trust: somebody else's answers (JSON lines) instead of a model.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, metavar="N", help="trust: so many processes, each with its own model; by default 1.")
+@click.option("--ray", metavar="ADDRESS", help="trust: the workers live on a Ray cluster: HOST:PORT, auto, or local for one of this machine.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 def evaluate(suite: str, run: Path | None, out: Path | None, resume: bool, **options: Any) -> None:  # noqa: ANN401
     """Evaluate a model on SUITE (vqa-rad, slake, nih-cxr, path-vqa, pmc-vqa; trust for every study of behaviour),
@@ -79,6 +81,8 @@ def evaluate(suite: str, run: Path | None, out: Path | None, resume: bool, **opt
         raise click.UsageError(f"{str(run)!r} is one word too many: give the folder of the run with --out", ctx)
     if out is None:
         raise click.UsageError("the folder of the run is missing: add --out RUN", ctx)
+    if (options["workers"] != 1 or options["ray"] is not None) and (suite != TRUST or options["predictions"] is not None):
+        raise UserError("only a trust suite that asks a model can be shared among workers", remedy="leave --workers and --ray out")
     return _trust(out, resume, options) if suite == TRUST else _evaluate(suite, out, resume, options)
 
 
@@ -128,7 +132,15 @@ def _trust(out: Path, resume: bool, options: Mapping[str, Any]) -> None:
     cards.check(options["model"])
     with Steps() as steps:
         found = trust.run(
-            options["model"], data_root(options["data"]), out, suite=chosen, progress=steps.share, device=options["device"], precision=options["precision"]
+            options["model"],
+            data_root(options["data"]),
+            out,
+            suite=chosen,
+            progress=steps.share,
+            device=options["device"],
+            precision=options["precision"],
+            workers=options["workers"],
+            ray=options["ray"],
         )
     return _told(found, out)
 

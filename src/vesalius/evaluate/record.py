@@ -221,18 +221,27 @@ def read_items(path: Path) -> list[Item]:
 
 
 def append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Add rows to a file of JSON lines and flush; a torn last line is cut off first.
+    """Add rows to a file of JSON lines and flush; whoever goes on with a file that was written before mends it first (`mend`).
 
     Raises:
         OutputError: the file cannot be written.
     """
-    text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    text = _lines(rows)
     try:
         with path.open("ab") as stream:
             stream.write(text.encode())
             stream.flush()
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})", remedy="give --out a folder on a disk with room that you may write to") from error
+
+
+def keep(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a file of JSON lines anew with these rows, by way of a temporary one. Raises: OutputError."""
+    write_text(path, _lines(rows))
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
 
 
 def mend(path: Path) -> int:

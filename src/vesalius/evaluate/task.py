@@ -24,7 +24,7 @@ from vesalius.evaluate import baselines as baseline_table
 from vesalius.evaluate import fitted, plan, vqa
 from vesalius.evaluate.ask import Asker, open_study
 from vesalius.evaluate.page import write_page
-from vesalius.evaluate.record import Item, OutputError, RecordFormatError, append, mend, read_items, read_rows, write_json
+from vesalius.evaluate.record import Item, OutputError, RecordFormatError, append, keep, mend, read_items, read_rows, write_json
 from vesalius.models import cards
 from vesalius.models.base import GREEDY, GenerativeModel, card_json
 from vesalius.reader import Reader, bank_of
@@ -126,6 +126,7 @@ def run(
     before = _begin(out, identity, data_hash, {"limit": limit, "questioned": count, "baselines": names, "sampling": dataclasses.asdict(GREEDY)})
     try:
         items = _plain(visits, asked, root, out / ITEMS, tell)
+        _mend_baselines(out / fitted.FILE)
         fitted.fit_and_record(data, root, out, protocols=identity.protocols, names=names, progress=tell)
         first = [item for item in items if f"{identity.protocols[0]}/{Split.TEST}" in item.parts]
         _questioned(first, reader or (lambda: Reader(asked, rules, bank=bank_of(root))), root, out / READINGS, count, tell)
@@ -269,6 +270,15 @@ def _plain(visits: Sequence[plan.Visit], model: GenerativeModel, root: Path, pat
             recorded += fresh
             done |= {item.id for item in fresh}
     return recorded
+
+
+def _mend_baselines(path: Path) -> None:
+    """Drop the rows of a baseline that was not recorded to its end: it is fitted again, and no row shall stand there twice."""
+    mend(path)
+    rows, whole = read_rows(path)[0], fitted.read_baselines(path)
+    kept = [row for row in rows if (row["protocol"], row["baseline"]) in whole]
+    if len(kept) < len(rows):
+        keep(path, kept)
 
 
 def _questioned(items: Sequence[Item], reader: AsksStudies | Callable[[], AsksStudies], root: Path, path: Path, count: int, tell: Progress) -> None:

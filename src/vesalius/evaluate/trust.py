@@ -248,6 +248,7 @@ class Hand:
             As `task.run`. OutputError: another process does the same unit.
         """
         kind, name = unit
+        # of a plain evaluation this file stays empty: it says that the unit is taken
         answers = Answers(part_of(self.order.out, name), beneath=self.order.out / ANSWERS)
         try:
             return self._plain(name, tell) if kind == PLAIN else self._study(name, answers, tell)
