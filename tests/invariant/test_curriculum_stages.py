@@ -1,14 +1,16 @@
-"""Every stage of the published recipe moves what it says and nothing else, on the real composition around a small random language model."""
+"""Every stage of the published recipes moves what it says and nothing else, on the real composition around a small random language model."""
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
 
+from vesalius.errors import ConfigError
 from vesalius.models import efficientnet, llama, pocket
 from vesalius.train import recipe as recipes
 from vesalius.train.batches import Collate, Shown, items
-from vesalius.train.curriculum import _shown
+from vesalius.train.curriculum import _shown, _teacher
 from vesalius.train.development import Development
 from vesalius.train.examples import Example
 from vesalius.train.features import Texts
@@ -16,8 +18,9 @@ from vesalius.train.loop import fit
 from vesalius.train.objectives import Answers
 from vesalius.train.order import Shuffled
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "pocket.toml"
-STAGES = recipes.read(RECIPE).stages
+RECIPES = Path(__file__).parents[2] / "recipes"
+STAGES = recipes.read(RECIPES / "pocket.toml").stages
+CONSISTENT = recipes.read(RECIPES / "pocket-consistent.toml").stages
 FIRST, LAYERS, VOCABULARY = pocket.FIRST_ADAPTED, pocket.FIRST_ADAPTED + 2, 40
 
 
@@ -48,7 +51,7 @@ def _material():
 
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16], ids=["float32", "bfloat16"])
-@pytest.mark.parametrize("stage", STAGES, ids=lambda s: s.name)
+@pytest.mark.parametrize("stage", STAGES + CONSISTENT, ids=lambda s: s.name)
 def test_only_what_the_stage_names_moves(stage, dtype, composition):
     import dataclasses
 
@@ -61,7 +64,8 @@ def test_only_what_the_stage_names_moves(stage, dtype, composition):
     with torch.no_grad():
         images = pixels if shown is Shown.PIXELS else {name: backbone(efficientnet.normalise(p)) for name, p in pixels.items()}
     collate = Collate(images, texts, finals, {t: t for t in range(VOCABULARY)}, shown=shown)
-    loss = Answers(torch.arange(VOCABULARY), _Prompt(), FIRST)
+    teacher = copy.deepcopy(composition.readout).eval().requires_grad_(False) if "agreement" in stage.loss else None
+    loss = Answers(torch.arange(VOCABULARY), _Prompt(), FIRST, teacher)
     chosen = items(examples, {"s": 1.0})
     look = Development(loss, examples, dataclasses.replace(collate, draw=False))
     for fusion in composition.readout.fusions:
@@ -90,3 +94,12 @@ def test_the_published_stages_are_the_three_of_the_curriculum_in_order():
     assert names.index("alignment") < names.index("instruction") < names.index("specialisation")
     alignment = next(s for s in STAGES if s.name == "alignment")
     assert set(alignment.train) == {"projector", "fusion"}
+
+
+@pytest.mark.parametrize("train", [("fusion", "projector"), ("fusion", "tower"), ("fusion", "adapters")])
+def test_a_teacher_is_refused_where_what_it_is_shown_would_move(train):
+    import dataclasses
+
+    with pytest.raises(ConfigError, match="weighs agreement and moves"):
+        _teacher(None, dataclasses.replace(CONSISTENT[0], train=train))
+    assert _teacher(None, dataclasses.replace(STAGES[0], train=train)) is None

@@ -188,7 +188,7 @@ def read_shipped(folder: Path = SHIPPED) -> dict[str, Tensor]:
         raise WeightsError(f"{path}: the weights of pocket cannot be read", remedy="install the package again, or run: make train-pocket") from error
 
 
-def _room(state: Mapping[str, Tensor]) -> Precedents | None:
+def remembered(state: Mapping[str, Tensor]) -> Precedents | None:
     """Precedents of the stored shape, to be filled; None when there are none."""
     place = "readout.precedents."
     if f"{place}weights" not in state:
@@ -241,7 +241,7 @@ def load(device: str = "cpu", weights: Path = SHIPPED, *, dtype: Held | None = N
     state = read_shipped(weights)
     backbone = efficientnet.EfficientNetLite0()
     composition = build(lm, backbone)
-    composition.readout.precedents = _room(state)  # type: ignore[union-attr]
+    composition.readout.precedents = remembered(state)  # type: ignore[union-attr]
     adapters = {n: t for n, t in state.items() if ".lora_" in n}
     merge(lm, adapters)
     speak_only(lm, state.pop(VOCABULARY))

@@ -50,6 +50,7 @@ class ImageBatch:
         states: [M, L, width]: with `deep`, states below the first adapter, right-padded; else final states at the answer's positions.
         places: [M, T] position in `states` of each answer token's predecessor. targets: [M, T] indices into the candidates, -100 on padding.
         consistency: [P, 3] first, second, relative polarity. contrast: [C, 2] a yes and a no to one question of two images.
+        free: [M] whether a wording was borrowed from another image: its answer here is not known, only that its group has one.
     """
 
     image: Tensor
@@ -61,13 +62,20 @@ class ImageBatch:
     targets: Tensor
     consistency: Tensor
     contrast: Tensor
+    free: Tensor
     deep: bool
     shown: Shown
 
     @property
     def counts(self) -> Mapping[str, float]:
         """Answer tokens, pairs of wordings, pairs of images."""
-        return {"answer": float((self.targets != IGNORE).sum()), "consistency": float(len(self.consistency)), "contrast": float(len(self.contrast))}
+        pairs = float(len(self.consistency))
+        return {
+            "answer": float((self.targets[~self.free] != IGNORE).sum()),
+            "consistency": pairs,
+            "contrast": float(len(self.contrast)),
+            "agreement": 2 * pairs,
+        }
 
     @property
     def tokens(self) -> int:
@@ -112,6 +120,8 @@ class Collate:
         features: image to what is there of it and of its other views, [1 + views, ...] as `shown`; in training one view by chance.
         texts: cached states. finals: pair to final states at the answer's positions; None uses deep states.
         candidates: token id to index. most: wordings of one image in a batch. draw: take `most` of them by chance, in training; else all.
+        together: draw whole groups, human wordings and so many others of each; 0 draws each wording for itself.
+        borrow: groups of another image of the same source that are asked as well, as a share of an image's own.
     """
 
     features: Mapping[str, Tensor]
@@ -121,10 +131,14 @@ class Collate:
     most: int = 12
     draw: bool = True
     shown: Shown = Shown.LOWER
+    together: int = 0
+    borrow: float = 0.0
 
     def __call__(self, chosen: list[ImageItem]) -> ImageBatch:
         """The batch of these images."""
-        picked = [(row, example) for row, item in enumerate(chosen) for example in self._pick(item)]
+        own = [(row, example) for row, item in enumerate(chosen) for example in self._pick(item)]
+        lent = self._borrowed(chosen, len({(row, e.group or e.question) for row, e in own})) if self.draw and self.borrow else []
+        picked = own + lent
         image = torch.stack([self._view(self.features[item.image]) for item in chosen])
         changing = self.draw and self.shown is Shown.PIXELS
         pairs = [(e.question, e.answer) for _, e in picked]
@@ -138,7 +152,8 @@ class Collate:
             places,
             targets,
             _wordings([e for _, e in picked]),
-            _contrasts([e for _, e in picked]),
+            _contrasts([e for _, e in own]),
+            torch.tensor([False] * len(own) + [True] * len(lent)),
             self.finals is None,
             self.shown,
         )
@@ -149,10 +164,39 @@ class Collate:
     def _pick(self, item: ImageItem) -> list[Example]:
         if not self.draw or len(item.examples) <= self.most:
             return list(item.examples)
+        if self.together:
+            return self._groups(item)
         # without replacement, by weight (Efraimidis & Spirakis 2006)
         keys = [random.random() ** (1 / w) for w in item.weights]
         order = sorted(range(len(keys)), key=keys.__getitem__, reverse=True)[: self.most]
         return [item.examples[i] for i in order]
+
+    def _groups(self, item: ImageItem) -> list[Example]:
+        """Whole groups, drawn as single wordings are by the weight of their first, until there are `most` wordings."""
+        groups = _grouped(item)
+        keys = [random.random() ** (1 / group[0][1]) for group in groups]
+        found: list[Example] = []
+        for i in sorted(range(len(keys)), key=keys.__getitem__, reverse=True):
+            if len(found) >= self.most:
+                break
+            found += self._some([e for e, _ in groups[i]])
+        return found
+
+    def _some(self, group: Sequence[Example]) -> list[Example]:
+        """The group's own wordings, and `together` of those that were made."""
+        made = [e for e in group if e.reworded]
+        return [e for e in group if not e.reworded] + random.sample(made, min(self.together, len(made)))
+
+    def _borrowed(self, chosen: Sequence[ImageItem], own: int) -> list[tuple[int, Example]]:
+        """Groups of yes/no wordings of one image put to another of the same source; each borrowing is a group of its own."""
+        found: list[tuple[int, Example]] = []
+        for number in range(round(self.borrow * own)):
+            row, lender = random.randrange(len(chosen)), random.choice(chosen)
+            groups = [[e for e, _ in group] for group in _grouped(lender) if group[0][0].closed and len(group) > 1]
+            if groups and lender.image != chosen[row].image and lender.examples[0].source == chosen[row].examples[0].source:
+                lent = self._some(random.choice(groups))
+                found += [(row, dataclasses.replace(e, group=f"borrowed {number}: {e.group}")) for e in lent]
+        return found
 
     def _texts(self, pairs: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor, Tensor]:
         wanted = [self.texts.targets[p] for p in pairs]
@@ -171,6 +215,14 @@ class Collate:
         if self.finals is not None and padded.shape[1] < longest:
             padded = torch.nn.functional.pad(padded, (0, 0, 0, longest - padded.shape[1]))
         return padded, places, targets
+
+
+def _grouped(item: ImageItem) -> list[list[tuple[Example, float]]]:
+    """An image's examples with their weights, by group; what has no group stands alone."""
+    found: dict[str, list[tuple[Example, float]]] = defaultdict(list)
+    for number, (example, weight) in enumerate(zip(item.examples, item.weights, strict=True)):
+        found[example.group or f"alone {number}"].append((example, weight))
+    return list(found.values())
 
 
 def _wordings(examples: Sequence[Example]) -> Tensor:

@@ -6,6 +6,7 @@ What is frozen in every stage (the tower's lower blocks, the language model's lo
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -21,7 +22,8 @@ from torch import Tensor
 from vesalius import config, provenance
 from vesalius.data import base
 from vesalius.domain.exchange import Split
-from vesalius.errors import ConfigError
+from vesalius.errors import ConfigError, WeightsError
+from vesalius.instruct.phrasing import FAMILIES
 from vesalius.models import efficientnet, llama, pocket, weights
 from vesalius.models.composition import Composition, Prompt
 from vesalius.models.precedents import Precedents
@@ -52,10 +54,13 @@ class SourceOptions:
     Args:
         rewordings: of each yes/no question of vqa-rad and slake. originals: whether the questions themselves are part of the source.
         wordings: numbers of `templates.finding_questions`, for nih-cxr. protocol: of the data set's split.
+        families: of rewordings; what is not named is held out. pairs: whether human wordings of one question are compared too.
     """
 
     rewordings: int = 0
     originals: bool = True
+    families: tuple[str, ...] = FAMILIES
+    pairs: bool = False
     wordings: tuple[int, ...] = (0, 1, 2, 5, 7)
     protocol: str | None = None
 
@@ -68,12 +73,18 @@ class ModelOptions:
         dropout: of the fusions. wordings: of one image in a batch.
         views: other views of each training image where the tower stands still; where it moves, each step shows a new one.
         blind: every image is one grey level, in training and ever after: what the questions alone teach.
+        start: folder of weights to start from; "shipped" are those of the package, "" begins anew.
+        together, borrow: as `batches.Collate`. precedents: whether a kernel machine speaks beside the fusions in the end.
     """
 
     dropout: float = 0.3
     wordings: int = 12
     views: int = 0
     blind: bool = False
+    start: str = ""
+    together: int = 0
+    borrow: float = 0.0
+    precedents: bool = True
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,6 +93,7 @@ class Course:
 
     Args:
         probes: rewordings of held-out questions, and held-out questions put to blank pictures. shown: images as pixels. seen: as features.
+        remembered: precedents of the weights that the training started from.
     """
 
     recipe: Recipe
@@ -97,6 +109,7 @@ class Course:
     language_model: str
     cache: Path
     device: torch.device
+    remembered: Precedents | None = None
 
 
 def run(path: str | Path, *, overrides: Sequence[str] = (), resume: bool = False, data: str | Path | None = None, device: str | None = None) -> Path:
@@ -129,7 +142,8 @@ def run(path: str | Path, *, overrides: Sequence[str] = (), resume: bool = False
         with Log(out / "log.jsonl") as log:
             for stage in recipe.stages:
                 _stage(course, stage, log, progress)
-        _remember(course, progress.note)
+        if config.build(recipe.model_options, ModelOptions, where="model_options").precedents:
+            _remember(course, progress.note)
     export(course.composition, out, recipe, spoken(course.texts), data_hash=_data_hash(course), started=started, device=where)
     draw(out / "log.jsonl", out / "curve.png")
     return out
@@ -159,7 +173,9 @@ def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None], device: tor
     folder = weights.language_model()
     torch.manual_seed(recipe.seed)
     tower = efficientnet.load()
-    composition = pocket.adapt(pocket.build(llama.load(folder, dtype=torch.float32), tower, dropout=options.dropout)).to(device)
+    composition = pocket.adapt(pocket.build(llama.load(folder, dtype=torch.float32), tower, dropout=options.dropout))
+    remembered = _started(composition, options.start) if options.start else None
+    composition.to(device)
     prompt = Prompt(Tokenizer.from_file(str(folder / "tokenizer.json")), pocket.TEMPLATE)
     training, held_out = gather(recipe, root)
     probes = probe(recipe, root, held_out)
@@ -175,9 +191,30 @@ def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None], device: tor
     name = provenance.sha256_file(folder / "model.safetensors")
     texts = text_features(pairs, composition, prompt, pocket.FIRST_ADAPTED, name, cache, tell)
     words = torch.stack([texts.words[q] for q in sorted({e.question for e in training})]).float().to(device)
-    for fusion in cast(Any, composition.readout).fusions:
+    for fusion in cast(Any, composition.readout).fusions if not options.start else ():
         fusion.norm_words.fit(words)
-    return Course(recipe, composition, prompt, training, held_out, probes, shown, Seen(images, shown, tower), texts, spoken(texts), name, cache, device)
+    seen = Seen(images, shown, tower)
+    return Course(recipe, composition, prompt, training, held_out, probes, shown, seen, texts, spoken(texts), name, cache, device, remembered)
+
+
+def _started(composition: Composition, start: str) -> Precedents | None:
+    """Put weights of an earlier training into place; returns its precedents, which a teacher has and a learner has not.
+
+    Raises:
+        WeightsError: they cannot be read, or do not fit.
+    """
+    state = pocket.read_shipped(pocket.SHIPPED if start == "shipped" else Path(start))
+    del state[pocket.VOCABULARY]
+    remembered = pocket.remembered(state)
+    readout = cast(Any, composition.readout)
+    readout.precedents = remembered
+    problems = composition.load_state_dict(state, strict=False)
+    readout.precedents = None
+    absent = [n for n in problems.missing_keys if not n.startswith("lm.")]
+    if absent or problems.unexpected_keys:
+        wrong = (absent + list(problems.unexpected_keys))[0]
+        raise WeightsError(f"the weights of {start!r} do not fit (first at {wrong!r})", remedy="give the folder of a training of pocket")
+    return remembered
 
 
 def gather(recipe: Recipe, root: Path) -> tuple[list[Example], list[Example]]:
@@ -204,13 +241,20 @@ def probe(recipe: Recipe, root: Path, held_out: Sequence[Example]) -> list[Examp
     found: list[Example] = []
     for name, source in recipe.sources.items():
         options = config.build(source.options, SourceOptions, where=f"sources.{name}.options")
-        if options.originals:
+        if options.originals and not options.rewordings:
             continue
         if source.dataset == "nih-cxr":
             found += material.findings(root, Split.DEVELOPMENT, source=name, wordings=options.wordings)
         else:
             own = material.questions(
-                source.dataset, root, Split.DEVELOPMENT, source=name, rewordings=options.rewordings, seed=recipe.seed, protocol=options.protocol
+                source.dataset,
+                root,
+                Split.DEVELOPMENT,
+                source=name,
+                rewordings=options.rewordings,
+                seed=recipe.seed,
+                protocol=options.protocol,
+                families=options.families,
             )
             found += [e for e in own if e.group]
     for name, source in recipe.sources.items():
@@ -222,7 +266,17 @@ def probe(recipe: Recipe, root: Path, held_out: Sequence[Example]) -> list[Examp
 def _source(name: str, source: Source, options: SourceOptions, root: Path, seed: int, so_far: Sequence[Example]) -> list[Example]:
     match source.dataset:
         case "vqa-rad" | "slake":
-            found = material.questions(source.dataset, root, Split.TRAIN, source=name, rewordings=options.rewordings, seed=seed, protocol=options.protocol)
+            found = material.questions(
+                source.dataset,
+                root,
+                Split.TRAIN,
+                source=name,
+                rewordings=options.rewordings,
+                seed=seed,
+                protocol=options.protocol,
+                families=options.families,
+                pairs=options.pairs,
+            )
             found = found if options.originals else [e for e in found if e.reworded]
         case "nih-cxr":
             found = material.findings(root, Split.TRAIN, source=name, wordings=options.wordings)
@@ -247,11 +301,12 @@ def _stage(course: Course, stage: Stage, log: Log, progress: Progress) -> None:
     options = config.build(course.recipe.model_options, ModelOptions, where="model_options")
     index = {int(t): i for i, t in enumerate(course.candidates)}
     shown = _shown(stage)
-    collate = Collate(_images(course, shown), course.texts, finals, index, most=options.wordings, shown=shown)
+    how = {"most": options.wordings, "together": options.together, "borrow": options.borrow}
+    collate = Collate(_images(course, shown), course.texts, finals, index, shown=shown, **how)  # type: ignore[arg-type]
     mixture = stage.mixture or dict.fromkeys(course.recipe.sources, 1.0)
     chosen: list[ImageItem] = items(course.training, mixture)
     batches = Shuffled(chosen, stage.batch_size, course.recipe.seed, collate=collate, name=_fingerprint(chosen))
-    loss = Answers(course.candidates, course.prompt, pocket.FIRST_ADAPTED)
+    loss = Answers(course.candidates, course.prompt, pocket.FIRST_ADAPTED, _teacher(course, stage))
     look = Development(loss, course.held_out, dataclasses.replace(collate, draw=False), course.probes)
 
     def on_step(step: Step) -> None:
@@ -277,6 +332,21 @@ def _stage(course: Course, stage: Stage, log: Log, progress: Progress) -> None:
         dtype=native_bfloat16(course.device),
         seed=course.recipe.seed,
     )
+
+
+def _teacher(course: Course, stage: Stage) -> pocket.Reading | None:
+    """The readout as it was when the stage began, with the precedents of the start; None when the stage does not weigh `agreement`.
+
+    Raises:
+        ConfigError: something moves in front of the readout, so that the teacher would be shown what it was not taught on.
+    """
+    if "agreement" not in stage.loss:
+        return None
+    if stage.train != ("fusion",):
+        raise ConfigError(f"stage {stage.name!r}: weighs agreement and moves {', '.join(stage.train)}", remedy="let only 'fusion' move, or leave agreement out")
+    teacher = copy.deepcopy(cast(pocket.Reading, course.composition.readout))
+    teacher.precedents = course.remembered
+    return teacher.to(course.device).eval().requires_grad_(False)
 
 
 def _shown(stage: Stage) -> Shown:

@@ -13,6 +13,7 @@ from vesalius.data import base
 from vesalius.data.nih_cxr import NihCxr
 from vesalius.data.slake import Slake
 from vesalius.data.splits import unit_hash
+from vesalius.data.vqa_rad import VqaRad
 from vesalius.domain.exchange import Exchange, Split
 from vesalius.instruct import phrasing, templates
 from vesalius.metrics.text import is_yes_no_question
@@ -43,21 +44,42 @@ class Example:
     reworded: bool = False
 
 
-def questions(dataset: str, root: Path, split: Split, *, source: str, rewordings: int = 0, seed: int = 0, protocol: str | None = None) -> list[Example]:
+def questions(
+    dataset: str,
+    root: Path,
+    split: Split,
+    *,
+    source: str,
+    rewordings: int = 0,
+    seed: int = 0,
+    protocol: str | None = None,
+    families: Sequence[str] = phrasing.FAMILIES,
+    pairs: bool = False,
+) -> list[Example]:
     """Examples of a data set's own questions, each yes/no question with so many rewordings.
 
     Args:
         dataset: name in the table of data sets. split: training or development.
+        families: of rewordings that may occur; others are left out after the draw, so that a question may get fewer.
+        pairs: whether VQA-RAD's human pairs of the relation "strict" with one answer are one group.
 
     Raises:
         ValueError: the test part was asked for: our bug, since nothing may learn from it.
     """
     if split is Split.TEST:
         raise ValueError("a test part is never training material")
+    linked = _linked(root) if pairs and dataset == "vqa-rad" else {}
     found = []
     for exchange in base.dataset(dataset).exchanges(root, split, protocol):
-        found += _reworded(_example(exchange, source), exchange.id, rewordings, seed)
+        found += _reworded(_example(exchange, source), linked.get(exchange.id, exchange.id), rewordings, seed, families)
     return found
+
+
+def _linked(root: Path) -> dict[str, str]:
+    """Exchange to the human pair that it belongs to; both ends of a pair are of one file, so no pair joins training to test."""
+    yes_no = ("yes", "no")
+    same = (p for p in VqaRad().pairs(root, relation="strict") if p.golds[0].lower() == p.golds[1].lower() and p.golds[0].lower() in yes_no)
+    return {end: f"pair:{pair.id}" for pair in same for end in (pair.first, pair.second)}
 
 
 def _example(exchange: Exchange, source: str) -> Example:
@@ -65,7 +87,7 @@ def _example(exchange: Exchange, source: str) -> Example:
     return Example(exchange.image, exchange.question.text.strip(), answer, source, answer in ("yes", "no"))
 
 
-def _reworded(example: Example, identity: str, rewordings: int, seed: int) -> list[Example]:
+def _reworded(example: Example, identity: str, rewordings: int, seed: int, families: Sequence[str] = phrasing.FAMILIES) -> list[Example]:
     if not (rewordings and example.closed and is_yes_no_question(example.question)):
         return [example]
     first = dataclasses.replace(example, group=identity)
@@ -73,6 +95,7 @@ def _reworded(example: Example, identity: str, rewordings: int, seed: int) -> li
     return [first] + [
         dataclasses.replace(first, question=r.text, answer=example.answer if r.polarity == 1 else opposite, polarity=r.polarity, reworded=True)
         for r in phrasing.reword(example.question, most=rewordings, seed=seed)
+        if r.family in families
     ]
 
 

@@ -26,6 +26,24 @@ def test_open_questions_are_not_reworded_for_training():
     assert material._reworded(first, "id", 8, 0) == [first]
 
 
+def test_families_that_are_held_out_are_not_learnt_from():
+    first = Example("a.png", "Is there a pneumothorax?", "no", "s", closed=True)
+    every = {e.question for e in material._reworded(first, "id", 8, 0)}
+    some = {e.question for e in material._reworded(first, "id", 8, 0, ("negation",))}
+    assert {first.question} < some < every
+
+
+@pytest.mark.data
+def test_human_pairs_share_a_group_and_no_pair_joins_training_to_what_is_held_out(data_root):
+    found = {s: material.questions("vqa-rad", data_root, s, source="vqa-rad", rewordings=1, pairs=True) for s in (Split.TRAIN, Split.DEVELOPMENT)}
+    pairs = {s: {e.group for e in rows if e.group.startswith("pair:")} for s, rows in found.items()}
+    assert len(pairs[Split.TRAIN]) > 200
+    assert not pairs[Split.TRAIN] & pairs[Split.DEVELOPMENT]
+    for rows in found.values():
+        answers = {(e.group, e.answer) for e in rows if not e.reworded and e.group.startswith("pair:")}
+        assert len(answers) == len({group for group, _ in answers})
+
+
 def test_blanks_cannot_be_determined():
     made = material.blanks([Example("a.png", f"Is there finding {i}?", "yes", "s", closed=True) for i in range(9)], source="blanks")
     assert {e.answer for e in made} == {"cannot be determined"}
