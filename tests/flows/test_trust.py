@@ -5,8 +5,9 @@ import json
 import pytest
 
 from tests.evaluate_miniature import FakeModel, slake
-from vesalius.errors import InterruptedWork, UnknownName, UserError
+from vesalius.errors import InterruptedWork, InvalidValue, UnknownName, UserError
 from vesalius.evaluate import trust
+from vesalius.evaluate.record import OutputError, append
 
 OWN = ("vqa", "phrasing", "image_reliance", "calibration", "selective")
 SUITE = trust.Suite(plain=("slake", "nih-cxr"), studies=OWN, reworded=6, questioned=0, baselines=False, replicates=50, study_limit=4)
@@ -50,6 +51,25 @@ def test_a_stopped_run_goes_on_and_asks_nothing_twice(root, finished, tmp_path):
     idle = FakeModel(wrong=0.2)
     assert trust.run("fake", root, tmp_path / "run", suite=SUITE, model_object=idle) == found
     assert idle.asked == []
+
+
+def test_a_full_disk_is_no_reason_to_skip_a_study(root, tmp_path, monkeypatch):
+    def full(path, rows):
+        if path.name == "image_reliance.jsonl":
+            raise OutputError(f"{path}: cannot be written (No space left on device)", remedy="make room")
+        append(path, rows)
+
+    monkeypatch.setattr(trust, "append", full)
+    with pytest.raises(OutputError, match="No space left"):
+        trust.run("fake", root, tmp_path / "run", suite=SUITE, model_object=FakeModel())
+    assert not (tmp_path / "run" / trust.RESULTS).exists()
+
+
+def test_a_number_of_workers_that_cannot_be_is_refused(root, tmp_path):
+    with pytest.raises(InvalidValue, match="cannot be 0 workers: give --workers 1 or more"):
+        trust.run("fake", root, tmp_path / "run", suite=SUITE, model_object=FakeModel(), workers=0)
+    with pytest.raises(InvalidValue, match="give its name, or one worker"):
+        trust.run("fake", root, tmp_path / "run", suite=SUITE, model_object=FakeModel(), workers=2)
 
 
 def test_another_model_is_refused(root, finished):

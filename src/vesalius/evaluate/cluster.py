@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import socket
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from vesalius.evaluate.crew import Outcome, Progress, Unit, Worker, lost_worker,
 from vesalius.registry import missing_extra
 
 HERE = "local"  # a cluster of this machine alone, for as long as the run takes
+_PATIENCE = 10.0  # seconds for an address to answer
 
 
 class _Actor:
@@ -46,7 +48,7 @@ class Cluster:
 
     Args:
         maker, order, count: as `crew.Crew`. device: as `cards.load`: with a GPU for each worker unless it is "cpu" or the cluster has none.
-        address: of the cluster ("HOST:6379", "ray://HOST:10001"); "auto" the one that this machine belongs to; "local" one of this machine alone.
+        address: of the cluster that this machine belongs to ("HOST:6379", or "auto" for whichever it is); "local" one of this machine alone.
 
     Raises:
         MissingExtra: Ray is not installed. UserError: no such cluster, or it has too few processors; from a worker's beginning.
@@ -59,11 +61,11 @@ class Cluster:
         except ModuleNotFoundError as error:
             raise missing_extra(error.name or "ray", "sharing work among machines") from error
         self._ray = ray
+        _require_answer(address)
         try:
             ray.init(address=address, log_to_driver=False, include_dashboard=False if address == HERE else None, logging_level="error")
         except (ConnectionError, ValueError, RuntimeError) as error:
-            said = f"no Ray cluster answers at {address!r} ({_first_line(error)})"
-            raise UserError(said, remedy="start one with 'ray start --head', or give --ray local") from error
+            raise _nobody_there(address, error) from error
         try:
             self._actors = self._started(maker, order, count, device)
             self.about: Mapping[str, Any] = one_mind([result(self._had(a.begin.remote(), "its beginning"), "its beginning") for a in self._actors])
@@ -138,6 +140,21 @@ def cores_each(nodes: Sequence[int], count: int) -> int:
         if sum(node // cores for node in nodes) >= count:
             return cores
     raise UserError(f"the cluster has {sum(nodes)} cores for {count} workers", remedy=f"give --workers {max(1, sum(nodes))}, or add machines")
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself tries for minutes before it gives up."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise _nobody_there(address, error) from error
+
+
+def _nobody_there(address: str, error: BaseException) -> UserError:
+    return UserError(f"no Ray cluster answers at {address!r} ({_first_line(error)})", remedy="start one with 'ray start --head', or give --ray local")
 
 
 def _first_line(error: BaseException) -> str:

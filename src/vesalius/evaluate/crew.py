@@ -124,11 +124,10 @@ class Crew:
         try:
             for mate in self._mates:
                 mate.pipe.send((maker, order))
-            said = [self._first_word(mate) for mate in self._mates]
+            self.about: Mapping[str, Any] = one_mind([self._first_word(mate) for mate in self._mates])
         except BaseException:
             self._end(gently=False)
             raise
-        self.about: Mapping[str, Any] = one_mind(said)
 
     def do_all(self, units: Sequence[Unit], tell: Progress) -> dict[Unit, dict[str, str]]:
         """All units; who is free takes the next.

@@ -6,6 +6,7 @@ Baselines choose nothing on the development rows, so they may learn from them: t
 
 from __future__ import annotations
 
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -87,8 +88,10 @@ def _features(exchanges: Sequence[Exchange], root: Path, path: Path, progress: P
     if absent:
         known = {**known, **_computed(absent, facts, root, progress)}
         try:
-            with path.open("wb") as stream:
+            half = path.with_suffix(".part")  # a kill in the middle leaves the whole file as it was
+            with half.open("wb") as stream:
                 np.savez(stream, allow_pickle=False, **known)
+            half.replace(path)
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror})", remedy="give --out a folder that you may write to") from error
     return known
@@ -100,8 +103,8 @@ def _kept(path: Path) -> dict[str, NDArray[np.float32]]:
     try:
         with np.load(path) as stored:
             return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError):
-        return {}  # half written by a killed run: computed again
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}  # damaged: computed again
 
 
 def _computed(images: Sequence[str], facts: Mapping[str, Mapping[str, str]], root: Path, progress: Progress) -> dict[str, NDArray[np.float32]]:

@@ -85,9 +85,7 @@ class Answers:
             self._base.execute("pragma synchronous = normal")
             self._base.execute(_TABLE)
         except sqlite3.Error as error:
-            if "locked" in str(error):
-                raise OutputError(f"another process works on {path}", remedy="wait until it has ended, or give --out another folder") from error
-            raise OutputError(f"{path}: cannot keep answers ({error})", remedy="give a folder that you may write to, or remove the damaged file") from error
+            raise _cannot_keep(path, error) from error
 
     def get(self, key: str) -> Answer | None:
         """The answer of a key; None when it was never given."""
@@ -143,7 +141,13 @@ def gather(path: Path, parts: Iterable[Path]) -> None:
         finally:
             base.close()
     except (sqlite3.Error, OSError) as error:
-        raise OutputError(f"{path}: cannot keep answers ({error})", remedy="give a folder that you may write to, or remove the damaged file") from error
+        raise _cannot_keep(path, error) from error
+
+
+def _cannot_keep(path: Path | None, error: Exception) -> OutputError:
+    if "locked" in str(error):
+        return OutputError(f"another process works on {path}", remedy="wait until it has ended, or give --out another folder")
+    return OutputError(f"{path}: cannot keep answers ({error})", remedy="give a folder that you may write to, or remove the damaged file")
 
 
 class Prober:

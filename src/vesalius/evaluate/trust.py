@@ -297,7 +297,7 @@ def _hands(order: Order, model: GenerativeModel | None, workers: int, ray: str |
         raise InvalidValue("a model that is there already cannot be given to other processes", remedy="give its name, or one worker")
     count = min(workers, max(len(order.suite.plain), len(order.suite.studies), 1))
     maker = f"{Hand.__module__}:{Hand.__name__}"
-    tell(0, 1, f"{count} workers load {order.model}")
+    tell(0, 1, f"workers that load {order.model}: {count}")
     if ray is not None:
         from vesalius.evaluate.cluster import Cluster
 

@@ -7,8 +7,9 @@ import pytest
 from tests.evaluate_miniature import FakeModel, slake
 from vesalius.domain.exchange import Answer, Outcome, Question
 from vesalius.errors import InvalidValue, UserError
+from vesalius.evaluate import probe
 from vesalius.evaluate.ask import blank
-from vesalius.evaluate.probe import Answers, Probe, Prober, Shown
+from vesalius.evaluate.probe import Answers, Probe, Prober, Shown, gather
 from vesalius.models.base import Sampling
 
 QUESTION = Question("Is there evidence of a pleural effusion?")
@@ -118,3 +119,47 @@ def test_a_number_that_is_not_finite_is_not_kept():
     with pytest.raises(InvalidValue, match="logprob nan"):
         kept.put({"a": Answer("yes", Outcome.YES, confidence=0.5), "b": Answer("no", Outcome.NO, logprob=float("nan"))})
     assert len(kept) == 0
+
+
+def test_answers_beneath_are_found_and_never_written(root, tmp_path):
+    old, own = tmp_path / "answers.sqlite", tmp_path / "own.sqlite"
+    gather(old, [])
+    first = Prober(FakeModel(), root, Answers(old))
+    first.ask([Probe(SHOWN, QUESTION)])
+    first.answers.close()
+    before = old.read_bytes()
+    prober = Prober(FakeModel(), root, Answers(own, beneath=old))
+    prober.ask([Probe(SHOWN, QUESTION), Probe(SHOWN, Question("Is the heart enlarged?"))])
+    assert (prober.asked, len(prober.answers)) == (1, 1)
+    prober.answers.close()
+    assert old.read_bytes() == before
+
+
+def test_a_file_of_answers_over_others_belongs_to_one_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(probe, "_PATIENCE", 0.05)
+    gather(tmp_path / "answers.sqlite", [])
+    first = Answers(tmp_path / "own.sqlite", beneath=tmp_path / "answers.sqlite")
+    with pytest.raises(UserError, match=r"another process works on .*own\.sqlite: wait until it has ended"):
+        Answers(tmp_path / "own.sqlite", beneath=tmp_path / "answers.sqlite")
+    first.close()
+    Answers(tmp_path / "own.sqlite", beneath=tmp_path / "answers.sqlite").close()
+
+
+def test_answers_are_gathered_and_what_was_there_stays(tmp_path):
+    yes, no = Answer("yes", Outcome.YES), Answer("no", Outcome.NO)
+    base, parts = tmp_path / "answers.sqlite", [tmp_path / "a.sqlite", tmp_path / "b.sqlite", tmp_path / "absent.sqlite"]
+    gather(base, [])
+    for path, found in zip(parts, ({"k": yes, "l": yes}, {"k": no, "m": no}), strict=False):
+        kept = Answers(path, beneath=base)
+        kept.put(found)
+        kept.close()
+    for _ in range(2):  # a second time, as after a kill in between, there is nothing to do
+        gather(base, parts)
+        kept = Answers(base)
+        assert [kept.get(key) for key in ("k", "l", "m", "n")] == [yes, yes, no, None]
+        kept.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.sqlite"]
+    (tmp_path / "a.sqlite").write_bytes(b"this is no database, and long enough to be looked at" * 40)
+    with pytest.raises(UserError, match="cannot keep answers"):
+        gather(base, parts)
+    assert (tmp_path / "a.sqlite").exists()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -43,6 +44,10 @@ _ASKS_LESION = re.compile(r"abnormal|disease|normal|healthy|lesion|tumou?r|edema
 _OF_MEAN = 24  # training pictures in a mean
 _SIDE = 256
 _TRIES = 64  # places at which an equal area may lie
+_CALL = 8  # questions asked together
+_MEANS = 40  # images of each suite asked behind a mean, unless the settings say otherwise (`mean_images`)
+
+Plan = tuple[dict[str, Any], dict[str, Probe], dict[str, Change]]  # row, probes by name, changes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +65,10 @@ class ImageReliance:
 
     def _rows(self, bench: Bench, tell: Tell) -> Iterator[Row]:
         plans = [*_occlusions(bench), *_means(bench)]
-        for done, (row, probes, changes) in enumerate(plans):
-            tell(done, len(plans))
-            if row["id"] in bench.done or bench.prober is None:
-                continue
-            said = bench.prober.ask(list(probes.values()), changes)
-            yield {**row, **{name: answer_json(answer, row["id"]) for name, answer in zip(probes, said, strict=True)}}
+        left = [plan for plan in plans if plan[0]["id"] not in bench.done]
+        for start in range(0, len(left), _CALL):
+            tell(len(plans) - len(left) + start, len(plans))
+            yield from _asked(left[start : start + _CALL], bench)
 
     def score(self, rows: Sequence[Row], bench: Bench, scorer: Scorer) -> Mapping[str, Any]:
         """See the module."""
@@ -84,6 +87,16 @@ class ImageReliance:
                     "mean_image": _mean_figures(means[suite], {item.id: item for item in items}, scorer),
                 }
         return found
+
+
+def _asked(plans: Sequence[Plan], bench: Bench) -> Iterator[Row]:
+    """Rows of some plans, asked together."""
+    if bench.prober is None:
+        return
+    changes = {name: change for _, _, made in plans for name, change in made.items()}
+    said = iter(bench.prober.ask([probe for _, probes, _ in plans for probe in probes.values()], changes))
+    for row, probes, _ in plans:
+        yield {**row, **{name: answer_json(next(said), row["id"]) for name in probes}}
 
 
 def _controls(items: Sequence[Item]) -> bool:
@@ -109,7 +122,7 @@ def about(question: str, region: str) -> bool:
     return bool(words) and all(word.rstrip("s") in text for word in words)
 
 
-def _occlusions(bench: Bench) -> list[tuple[dict[str, Any], dict[str, Probe], dict[str, Change]]]:
+def _occlusions(bench: Bench) -> list[Plan]:
     """(row, probes by name, changes) for each question that is about a box of its image."""
     try:
         known = slake.DATASET.attributes(bench.root, Split.TEST)  # type: ignore[arg-type]
@@ -128,7 +141,7 @@ def _occlusions(bench: Bench) -> list[tuple[dict[str, Any], dict[str, Probe], di
     return found
 
 
-def _occlusion(exchange: Exchange, name: str, boxes: Sequence[Region]) -> tuple[dict[str, Any], dict[str, Probe], dict[str, Change]]:
+def _occlusion(exchange: Exchange, name: str, boxes: Sequence[Region]) -> Plan:
     key = f"occlusion:{exchange.id}:{name}"
     marks = "; ".join(f"{b.x0:g},{b.y0:g},{b.x1:g},{b.y1:g}" for b in boxes)
     hidden, other = f"hidden {marks}", f"hidden elsewhere {marks} {key}"
@@ -178,22 +191,24 @@ def _overlap(a: Region, b: Region) -> float:
     return max(0.0, min(a.x1, b.x1) - max(a.x0, b.x0)) * max(0.0, min(a.y1, b.y1) - max(a.y0, b.y0))
 
 
-def _means(bench: Bench) -> list[tuple[dict[str, Any], dict[str, Probe], dict[str, Change]]]:
+def _means(bench: Bench) -> list[Plan]:
     """Questions of test images, asked of the mean of training pictures of the same kind."""
     found = []
+    most = min(int(bench.settings.get("mean_images", _MEANS)), bench.limit or sys.maxsize)
     for suite in bench.items:
         if suite not in SUITES or bench.root is None:
             continue
         items = bench.test_items(suite)
-        images = sorted({item.exchange.image for item in items}, key=lambda image: unit_hash(image, salt="mean"))[: bench.limit]
+        images = sorted({item.exchange.image for item in items}, key=lambda image: unit_hash(image, salt="mean"))[:most]
         kept = set(images)
         pool = _pool(bench, suite)
         for item in items:
             tags = item.exchange.tags
-            like = pool.get((tags.get("modality", ""), tags.get("body_part", "")), ())
+            kind = (tags.get("modality", ""), tags.get("body_part", ""))
+            like = pool.get(kind, ())
             if item.exchange.image not in kept or len(like) < 2:
                 continue
-            change = f"mean of {len(like)} training pictures of {suite}"
+            change = f"mean of {len(like)} training pictures of {suite}, {' '.join(kind)}"
             probes = {"mean": Probe(Shown.of(item.exchange.image, tags, change), item.exchange.question)}
             row = {"id": f"mean:{suite}:{item.id}", "kind": "mean", "suite": suite, "item": item.id, "cluster": item.exchange.cluster}
             found.append((row, probes, {change: _to_mean(bench, like)}))
