@@ -17,7 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS, CARDS = ROOT / "runs" / "trust", ROOT / "docs" / "cards"
+MODERATE = ("study_limit=40",)
 FEWER = ("limit=200", "questioned=20", "reworded=60", "study_limit=24", "baselines=false")
+FEWEST = ("limit=60", "questioned=10", "reworded=30", "study_limit=6", "baselines=false")  # ten seconds a picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,11 +36,11 @@ class Subject:
 
 
 SUBJECTS = {
-    "pocket-before": Subject("pocket:runs/pocket"),
-    "pocket": Subject("pocket", before="pocket-before"),
+    "pocket-before": Subject("pocket:runs/pocket", MODERATE),
+    "pocket": Subject("pocket", MODERATE, before="pocket-before"),
     "pocket-blind": Subject("pocket:runs/pocket-blind", FEWER),
     "biomedclip-shaped": Subject("biomedclip:runs/biomedclip-shaped", FEWER),
-    "visual-med-alpaca-pocket": Subject("visual-med-alpaca-pocket", FEWER),
+    "visual-med-alpaca-pocket": Subject("visual-med-alpaca-pocket", FEWEST),
 }
 
 
