@@ -32,7 +32,8 @@ bench: $(STAMP) ## speed, side by side in one run
 
 train-pocket: $(STAMP) ## make the shipped weights again: minutes on a GPU, hours without; needs VESALIUS_DATA
 	$(BIN)/vesalius train recipes/pocket.toml --resume
-	cp runs/pocket/pocket.safetensors runs/pocket/about.json src/vesalius/models/pocket_weights/
+	$(BIN)/vesalius train recipes/pocket-consistent.toml --resume
+	cp runs/pocket-consistent/pocket.safetensors runs/pocket-consistent/about.json src/vesalius/models/pocket_weights/
 	cp runs/pocket/curve.png docs/pictures/training.png
 	@echo "Then fit the policy's calibration anew: python -m vesalius.evaluate.calibrate"
 

@@ -1,4 +1,4 @@
-"""Generate what the documentation takes from the code: the tree of the README and the help texts of the command line.
+"""Generate what the documentation takes from the code and from the cards: the tree and the figures of the README, the help texts of the command line.
 
 Run by `make docs`; with `--check` it changes nothing and says whether anything would change.
 """
@@ -6,11 +6,13 @@ Run by `make docs`; with `--check` it changes nothing and says whether anything 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "vesalius"
@@ -21,6 +23,18 @@ FOLDERS = (
     ("tests", "unit · contract · invariant · golden · flows"),
     ("docs", "a page for each folder, results, log, design"),
 )
+
+
+CARDS = ROOT / "docs" / "cards"
+SHOWN = (  # name in the card, suite, heading
+    ("accuracy_closed", "vqa-rad", "VQA-RAD yes/no right"),
+    ("accuracy", "slake", "SLAKE right"),
+    ("flip_rate_human", "vqa-rad", "flips in people's words, VQA-RAD"),
+    ("flip_rate", "slake", "flips in generated words, SLAKE"),
+    ("grounded", "slake", "grounded (O + S - 1), SLAKE"),
+    ("dangerous_share", "slake", "steady without the picture, SLAKE"),
+)
+ORDER = ("pocket", "pocket-before", "pocket-blind", "biomedclip-shaped", "visual-med-alpaca-pocket")
 
 
 def clause(path: Path) -> str:
@@ -56,7 +70,28 @@ def between(text: str, name: str, content: str) -> str:
 def generated() -> dict[Path, str]:
     """Every generated file and what it should hold."""
     readme, cli = ROOT / "README.md", ROOT / "docs" / "cli.md"
-    return {readme: between(readme.read_text(encoding="utf-8"), "tree", tree()), cli: helped(cli.read_text(encoding="utf-8"))}
+    front = between(readme.read_text(encoding="utf-8"), "tree", tree())
+    return {readme: between(front, "figures", figures()), cli: helped(cli.read_text(encoding="utf-8"))}
+
+
+def figures() -> str:
+    """A row for each model that has a card: headline figures in per cent (the score as it is), with 95 % intervals."""
+    rows = ["| | " + " | ".join(heading for _, _, heading in SHOWN) + " |", "|" + "---|" * (len(SHOWN) + 1)]
+    for name in ORDER:
+        path = CARDS / f"{name}.json"
+        if path.exists():
+            (run,) = json.loads(path.read_text(encoding="utf-8"))["runs"]
+            known = {(f["name"], f["suite"]): f for f in run["figures"] if f["part"] is None}
+            rows.append(f"| [{name}](docs/cards/{name}.md) | " + " | ".join(_figure(known.get((figure, suite))) for figure, suite, _ in SHOWN) + " |")
+    return "\n".join(rows)
+
+
+def _figure(found: dict[str, Any] | None) -> str:
+    if found is None or found["value"] is None:
+        return "-"
+    factor, digits = (100, 1) if found["unit"] == "share" else (1, 2)
+    value, low, high = (f"{factor * found[key]:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high}), n {found['n']:,}"
 
 
 def helped(text: str) -> str:

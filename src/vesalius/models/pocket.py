@@ -194,7 +194,7 @@ def remembered(state: Mapping[str, Tensor]) -> Precedents | None:
     if f"{place}weights" not in state:
         return None
     asked, shown = state[f"{place}asked"], state[f"{place}shown"]
-    return Precedents(len(asked), len(shown), width=asked.shape[1], depth=shown.shape[1])
+    return Precedents(len(asked), len(shown), width=asked.shape[1], depth=shown.shape[1], turned=f"{place}turn" in state)
 
 
 class Pocket(Composed):

@@ -15,10 +15,12 @@ QUESTION, IMAGE, PRIOR = 2.0, 0.5, 0.3  # widths of the two kernels, share of th
 
 
 class Precedents(nn.Module):
-    """margin = kq(question) W ki(image), with kq = exp(-2 (1 - cosine)) and ki = 0.3 + exp(-|difference|^2 / 2 / dimensions) of standardised inputs.
+    """margin = s(question) kq(question) W ki(image), with kq = exp(-2 (1 - cosine)), ki = 0.3 + exp(-|difference|^2 / 2 / dimensions), inputs standardised.
+
+    To a kernel, a question and its negation are nearly the same; s in [-1, 1] tells which way round it is asked, and turns the margin.
 
     Args:
-        questions, images: how many are remembered.
+        questions, images: how many are remembered. turned: whether there is such an s; without it s is 1.
     """
 
     asked: Tensor
@@ -30,9 +32,13 @@ class Precedents(nn.Module):
     weights: Tensor
     direction: Tensor
     weight: Tensor
+    turn: Tensor
+    turn_bias: Tensor
 
-    def __init__(self, questions: int, images: int, *, width: int, depth: int) -> None:
+    def __init__(self, questions: int, images: int, *, width: int, depth: int, turned: bool = False) -> None:
         super().__init__()
+        self.turned = turned
+        turns: dict[str, tuple[int, ...]] = {"turn": (width,), "turn_bias": (1,)} if turned else {}
         for name, shape in {
             "asked": (questions, width),  # standardised, of length 1
             "asked_mean": (width,),
@@ -43,6 +49,7 @@ class Precedents(nn.Module):
             "weights": (questions, images),  # W
             "direction": (width,),  # added once to a state, it raises log p(yes) / p(no) by 1
             "weight": (1,),  # of the margin beside the fusion's, from the development split
+            **turns,  # of a logistic regression on the words
         }.items():
             self.register_buffer(name, torch.zeros(shape))
 
@@ -53,9 +60,16 @@ class Precedents(nn.Module):
 
     def forward(self, words: Tensor, pooled: Tensor) -> Tensor:
         """Words [..., width] and pooled features [..., depth], broadcast against each other -> margins [...]."""
-        asked = question_kernel(standard(words, self.asked_mean, self.asked_deviation, unit=True), self.asked) @ self.weights
+        standardised = standard(words, self.asked_mean, self.asked_deviation, unit=True)
+        asked = question_kernel(standardised, self.asked) @ self.weights
         shown = image_kernel(standard(pooled, self.shown_mean, self.shown_deviation), self.shown)
-        return (asked * shown).sum(-1)
+        margin: Tensor = (asked * shown).sum(-1)
+        return margin * self.way(standardised) if self.turned else margin
+
+    def way(self, standardised: Tensor) -> Tensor:
+        """Which way round a question is asked: near 1 as most are, near -1 negated; [..., width] of length 1 -> [...]."""
+        score: Tensor = standardised * standardised.shape[-1] ** 0.5 @ self.turn + self.turn_bias[0]
+        return torch.tanh(score / 2)
 
 
 def standard(x: Tensor, mean: Tensor, deviation: Tensor, *, unit: bool = False) -> Tensor:

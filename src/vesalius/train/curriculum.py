@@ -75,6 +75,7 @@ class ModelOptions:
         blind: every image is one grey level, in training and ever after: what the questions alone teach.
         start: folder of weights to start from; "shipped" are those of the package, "" begins anew.
         together, borrow: as `batches.Collate`. precedents: whether a kernel machine speaks beside the fusions in the end.
+        turned: whether it is told apart which way round a question is asked, so that a negation turns its margin.
     """
 
     dropout: float = 0.3
@@ -85,6 +86,7 @@ class ModelOptions:
     together: int = 0
     borrow: float = 0.0
     precedents: bool = True
+    turned: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -203,7 +205,7 @@ def _started(composition: Composition, start: str) -> Precedents | None:
     Raises:
         WeightsError: they cannot be read, or do not fit.
     """
-    state = pocket.read_shipped(pocket.SHIPPED if start == "shipped" else Path(start))
+    state = pocket.read_shipped(_start_folder(start))
     del state[pocket.VOCABULARY]
     remembered = pocket.remembered(state)
     readout = cast(Any, composition.readout)
@@ -215,6 +217,10 @@ def _started(composition: Composition, start: str) -> Precedents | None:
         wrong = (absent + list(problems.unexpected_keys))[0]
         raise WeightsError(f"the weights of {start!r} do not fit (first at {wrong!r})", remedy="give the folder of a training of pocket")
     return remembered
+
+
+def _start_folder(start: str) -> Path:
+    return pocket.SHIPPED if start == "shipped" else Path(start)
 
 
 def gather(recipe: Recipe, root: Path) -> tuple[list[Example], list[Example]]:
@@ -380,19 +386,23 @@ def _remember(course: Course, tell: Callable[[str], None]) -> None:
     features = course.seen.by(cast(Any, module.tower).backbone)
     said = [e for e in course.training if e.source in own and not e.reworded and not e.image.startswith(material.BLANK)]
     head, (yes, no) = cast(Any, module.lm).lm_head, loss.wordings()
-    made = precedents.fit(said, (head.weight[yes].mean(0) - head.weight[no].mean(0)).cpu(), course.texts.words, features)
+    turned = config.build(course.recipe.model_options, ModelOptions, where="model_options").turned
+    ways = {e.question: e.polarity for e in course.training if e.closed and e.source in own} if turned else None
+    made = precedents.fit(said, (head.weight[yes].mean(0) - head.weight[no].mean(0)).cpu(), course.texts.words, features, ways=ways)
     finals = final_states(course.texts, module, pocket.FIRST_ADAPTED, course.language_model, course.cache, tell)
     collate = Collate(features, course.texts, finals, {int(t): i for i, t in enumerate(course.candidates)}, draw=False, shown=Shown.FEATURES)
     module.eval()
     ratio = _same_spread(course, loss, made, collate)
     readout.precedents = made.to(course.device)
-    # they are there to be right: by `trust` no share of the weight differs from another by more than a hundredth
-    look, scores = Development(loss, course.held_out, collate), {}
+    # they are there to be right: by `trust` no share of the weight differs from another by more than a hundredth, unless they know negations
+    look, scores = Development(loss, course.held_out, collate, course.probes if turned else ()), {}
     for share in precedents.SHARES:
         made.weight.fill_(share * ratio)
-        scores[share] = look(module)["score"]
+        scores[share] = look(module)["trust" if turned else "score"]
     best = max(scores, key=lambda share: scores[share])
     made.weight.fill_(best * ratio)
+    if not best:
+        readout.precedents = None
     told = ", ".join(f"{share:g} of it {score:.4f}" for share, score in scores.items())
     tell(f"{len(made.asked):,} questions and {len(made.shown):,} images are remembered; same spread at weight {ratio:.3g}: {told}; {best:g} is taken")
 
@@ -419,6 +429,9 @@ def export(composition: Composition, out: Path, recipe: Recipe, vocabulary: Tens
     made = provenance.record(seed=recipe.seed, data_hash=data_hash, config=recipe).finished(started)
     blind = bool(recipe.model_options.get("blind", False))
     about: dict[str, Any] = {"blind": True} if blind else {}
+    start = str(recipe.model_options.get("start", ""))
+    if start:
+        about["start"] = provenance.sha256_file(_start_folder(start) / "pocket.safetensors")
     about |= {"sha256": provenance.sha256_file(path), "bytes": path.stat().st_size, "device": _device_name(device), "provenance": made.to_json()}
     (out / "about.json").write_text(json.dumps(about, indent=1, default=str) + "\n", encoding="utf-8")
     return path
