@@ -17,7 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS, CARDS = ROOT / "runs" / "trust", ROOT / "docs" / "cards"
-MODERATE = ("study_limit=40",)
+TAUGHT = 'settings.phrasing={trained_families=["negation","syntax","lexical","formality"]}'  # recipes/pocket-consistent.toml
+MODERATE = ("study_limit=40", TAUGHT)
 FEWER = ("limit=200", "questioned=20", "reworded=60", "study_limit=24", "baselines=false")
 FEWEST = ("limit=60", "questioned=10", "reworded=30", "study_limit=6", "baselines=false")  # ten seconds a picture
 

@@ -29,7 +29,7 @@ CARDS = ROOT / "docs" / "cards"
 SHOWN = (  # name in the card, suite, heading
     ("accuracy_closed", "vqa-rad", "VQA-RAD yes/no right"),
     ("accuracy", "slake", "SLAKE right"),
-    ("flip_rate_human", "vqa-rad", "flips in people's words, VQA-RAD"),
+    ("flip_rate_human_closed", "vqa-rad", "flips in people's words, VQA-RAD yes/no"),
     ("flip_rate", "slake", "flips in generated words, SLAKE"),
     ("grounded", "slake", "grounded (O + S - 1), SLAKE"),
     ("dangerous_share", "slake", "steady without the picture, SLAKE"),
