@@ -190,5 +190,10 @@ def test_the_results_page_of_several_runs_is_written_from_their_records(finished
     assert json.loads((out / "provenance.json").read_text())["data_hash"][:16] in text
     assert results.main([str(tmp_path), "-o", str(page)]) == 2
     assert "rescore" in capsys.readouterr().err
+    assert results.main([f"{out}:official", "-o", str(page)]) == 0
+    assert "### official, test" in page.read_text()
+    assert results.main([f"{out}:nobody", "-o", str(page)]) == 2
+    assert "it has official" in capsys.readouterr().err
+    assert results.main(["--help"]) == 0
     assert results.main([]) == 2
     assert results.main(["-o"]) == 2

@@ -1,6 +1,7 @@
 """`docs/results.md`: the tables of several runs on one page, written from their records, so that no figure is typed by hand.
 
-In: run folders. Out: Markdown with every figure's interval, n, seed, data hash, versions and command. `python -m vesalius.evaluate.results RUN... -o FILE`.
+In: run folders. Out: Markdown with every figure's interval, n, seed, data hash, versions and command.
+`python -m vesalius.evaluate.results RUN... -o FILE`; RUN:PROTOCOL shows one protocol of a run, where the model was trained on what another tests.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def write(runs: Sequence[str | Path], out: str | Path) -> str:
     """Write the page of several runs.
 
     Args:
-        runs: run folders, in the order of the page.
+        runs: run folders, in the order of the page, each with ":PROTOCOL" behind it where only one is to be shown.
         out: the Markdown file.
 
     Returns:
@@ -38,7 +39,7 @@ def write(runs: Sequence[str | Path], out: str | Path) -> str:
     Raises:
         RecordFormatError: a folder is not a scored run. OutputError: the file cannot be written.
     """
-    text = "\n".join([_HEAD, *(_run(Path(run)) for run in runs)])
+    text = "\n".join([_HEAD, *(_run(*_named(str(run))) for run in runs)])
     write_text(Path(out), text)
     return text
 
@@ -68,11 +69,19 @@ def show(interval: Mapping[str, Any] | None, *, percent: bool = True) -> str:
     return f"{interval['value'] * scale:.{digits}f}{ends}, n {interval['n']:,}"
 
 
-def _run(folder: Path) -> str:
+def _named(run: str) -> tuple[Path, str | None]:
+    folder, mark, protocol = run.rpartition(":")
+    return (Path(folder), protocol) if mark and not Path(run).exists() else (Path(run), None)
+
+
+def _run(folder: Path, protocol: str | None) -> str:
     results, made = read_results(folder), read_provenance(folder)
     model, config = made["config"]["model"], made["config"]
     lines = [f"## {model['called']} on {results['suite']}", ""]
-    for name, part in results["parts"].items():
+    parts = {name: part for name, part in results["parts"].items() if protocol is None or name.startswith(f"{protocol}/")}
+    if not parts:
+        raise RecordFormatError(f"{folder} has no protocol {protocol!r}", remedy=f"it has {', '.join(sorted({n.partition('/')[0] for n in results['parts']}))}")
+    for name, part in parts.items():
         lines += [f"### {name.replace('/', ', ')}: {part['items']:,} questions, {part['images']} images, {part['clusters']} clusters", ""]
         lines += [*_systems(part), *_findings(part), *_words(part), *_picture(part), *_sure(part), *_gate(part)]
     weights = ", ".join(f"{k} {v}" for k, v in model.get("identity", {}).items() if k not in ("name", "revision") and v)
@@ -226,9 +235,10 @@ def main(arguments: Sequence[str]) -> int:
             return 2
         out = Path(given[place + 1])
         del given[place : place + 2]
-    if not given:
-        sys.stderr.write("usage: python -m vesalius.evaluate.results RUN... [-o docs/results.md]\n")
-        return 2
+    asked = {"-h", "--help"} & set(given)
+    if asked or not given:
+        (sys.stdout if asked else sys.stderr).write("usage: python -m vesalius.evaluate.results RUN... [-o docs/results.md]\n")
+        return 0 if asked else 2
     try:
         write(given, out)
     except UserError as error:

@@ -265,6 +265,8 @@ class Hand:
                 self.order.model,
                 root,
                 self.order.out / name,
+                # the first protocol alone: the studies read no other, and of another the model may have been trained on what it tests
+                protocols=plain_suite(name).protocols[:1],
                 limit=plain_suite(name).trust_limit if suite.limit is None else suite.limit,
                 questioned=suite.questioned,
                 reworded=suite.reworded,
