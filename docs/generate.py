@@ -34,6 +34,21 @@ SHOWN = (  # name in the card, suite, heading
     ("grounded", "slake", "grounded (O + S - 1), SLAKE"),
     ("dangerous_share", "slake", "steady without the picture, SLAKE"),
 )
+LOOP = (  # name in the card, suites
+    ("flip_rate_human_closed", ("vqa-rad",)),
+    ("flip_rate_human", ("vqa-rad",)),
+    ("flip_rate_negation", ("vqa-rad", "slake", "nih-cxr")),
+    ("flip_rate_taught", ("vqa-rad", "slake", "nih-cxr")),
+    ("flip_rate_held_out", ("vqa-rad", "slake", "nih-cxr")),
+    ("flip_rate", ("vqa-rad", "slake", "nih-cxr")),
+    ("accuracy", ("vqa-rad", "slake", "nih-cxr")),
+    ("accuracy_closed", ("vqa-rad", "slake")),
+    ("accuracy_open", ("vqa-rad", "slake")),
+    ("dangerous_share", ("vqa-rad", "slake", "nih-cxr")),
+    ("ideal_share", ("vqa-rad", "slake", "nih-cxr")),
+    ("grounded", ("vqa-rad", "slake", "nih-cxr")),
+    ("ece", ("vqa-rad", "slake", "nih-cxr")),
+)
 ORDER = ("pocket", "pocket-before", "pocket-blind", "biomedclip-shaped", "visual-med-alpaca-pocket")
 
 
@@ -71,17 +86,37 @@ def generated() -> dict[Path, str]:
     """Every generated file and what it should hold."""
     readme, cli = ROOT / "README.md", ROOT / "docs" / "cli.md"
     front = between(readme.read_text(encoding="utf-8"), "tree", tree())
-    return {readme: between(front, "figures", figures()), cli: helped(cli.read_text(encoding="utf-8"))}
+    loop = ROOT / "docs" / "studies" / "mitigation.md"
+    found = {readme: between(front, "figures", figures()), cli: helped(cli.read_text(encoding="utf-8"))}
+    return found | {loop: between(loop.read_text(encoding="utf-8"), "mitigation", before_and_after())}
+
+
+def before_and_after() -> str:
+    """What consistency training changed, from the cards of the weights before and after."""
+    before, after = (_known(name) for name in ("pocket-before", "pocket"))
+    rows = ["| | suite | before | after |", "|---|---|---|---|"]
+    for name, suites in LOOP:
+        for suite in suites:
+            one, other = before.get((name, suite)), after.get((name, suite))
+            if one and other:
+                rows.append(f"| {other['title']} | {suite} | {_figure(one)} | {_figure(other)} |")
+    return "\n".join(rows)
+
+
+def _known(name: str) -> dict[tuple[str, str | None], dict[str, Any]]:
+    path = CARDS / f"{name}.json"
+    if not path.exists():
+        return {}
+    (run,) = json.loads(path.read_text(encoding="utf-8"))["runs"]
+    return {(f["name"], f["suite"]): f for f in run["figures"] if f["part"] is None}
 
 
 def figures() -> str:
     """A row for each model that has a card: headline figures in per cent (the score as it is), with 95 % intervals."""
     rows = ["| | " + " | ".join(heading for _, _, heading in SHOWN) + " |", "|" + "---|" * (len(SHOWN) + 1)]
     for name in ORDER:
-        path = CARDS / f"{name}.json"
-        if path.exists():
-            (run,) = json.loads(path.read_text(encoding="utf-8"))["runs"]
-            known = {(f["name"], f["suite"]): f for f in run["figures"] if f["part"] is None}
+        known = _known(name)
+        if known:
             rows.append(f"| [{name}](docs/cards/{name}.md) | " + " | ".join(_figure(known.get((figure, suite))) for figure, suite, _ in SHOWN) + " |")
     return "\n".join(rows)
 
