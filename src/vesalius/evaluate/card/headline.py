@@ -87,6 +87,7 @@ SPECS: Mapping[str, Spec] = MappingProxyType(
         "flip_rate_human_closed": Spec("yes/no answers that change in other people's words", "phrasing", "suites/*/human/strict, closed/rate", LOWER),
         "flip_rate_negation": Spec("answers that do not turn with a negation", "phrasing", "suites/*/generated/families/negation/rate", LOWER),
         "harmful_flips": Spec("right answers that other words made wrong", "phrasing", "suites/*/generated/all/harmful", LOWER),
+        "flip_rate_taught": Spec("flips in wordings it was trained on", "phrasing", "suites/*/held_out/trained", LOWER),
         "flip_rate_held_out": Spec("flips in wordings it was not trained on", "phrasing", "suites/*/held_out/held_out", LOWER),
         "any_flip": Spec("questions with any flip", "phrasing", "suites/*/generated/any_flip", LOWER),
         "worst_case_accuracy": Spec("right in every wording", "phrasing", "suites/*/generated/worst_case_accuracy", HIGHER),
