@@ -5,7 +5,7 @@ In: a run, and an earlier one where there is one. Out: sentences. A warning is o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vesalius.evaluate.card.compare import Difference, differences
 from vesalius.evaluate.card.headline import NUMBER, Figure, of
@@ -36,21 +36,31 @@ def verdict(run: Run) -> str:
 def false_progress(now: Run, before: Run) -> str | None:
     """The first line of all: answers became steadier while they came to depend less on the picture. None where that is not so.
 
-    Flips and grounding must both have fallen on a suite, by their values; the sentence says whether chance alone could do it.
+    Flips and grounding must both have fallen on a suite, by their values; the sentence says whether chance alone could do it. Of several suites the one is told
+    where it could not; then the one where grounding fell most.
     """
     changes = differences(before, now)
-    for suite in dict.fromkeys(d.suite for d in changes):
-        here = {d.name: d for d in changes if d.suite == suite}
-        steadier = next((d for name in ("flip_rate", "flip_rate_human") if (d := here.get(name)) is not None), None)
-        blinder = next((d for name in _GROUNDING if (d := here.get(name)) is not None), None)
-        if steadier is None or blinder is None or steadier.value >= 0 or blinder.value >= 0:
-            continue
-        sure = _falls(steadier) and _falls(blinder)
-        what = "the grounded score" if blinder.name == "grounded" else "the share of answers that change on a blank image"
-        told = f"flips fell from {_ends(steadier)} while {what} fell from {_ends(blinder)}"
-        means = ". Consistency was gained by looking less at the picture." if sure else "; not both are beyond chance."
-        return f"Steadier, but blinder: on {suite} {told}{means}"
-    return None
+    found = [pair for suite in dict.fromkeys(d.suite for d in changes) if (pair := _traded({d.name: d for d in changes if d.suite == suite})) is not None]
+    if not found:
+        return None
+    steadier, blinder = min(found, key=lambda pair: (not _beyond(*pair), pair[1].value))
+    what = "the grounded score" if blinder.name == "grounded" else "the share of answers that change on a blank image"
+    told = f"flips fell from {_ends(steadier)} while {what} fell from {_ends(blinder)}"
+    means = ". Consistency was gained by looking less at the picture." if _beyond(steadier, blinder) else "; not both are beyond chance."
+    return f"Steadier, but blinder: on {steadier.suite} {told}{means}"
+
+
+def _traded(here: Mapping[str, Difference]) -> tuple[Difference, Difference] | None:
+    """The change of flips and that of grounding on one suite; None where not both fell."""
+    steadier = next((d for name in ("flip_rate", "flip_rate_human") if (d := here.get(name)) is not None), None)
+    blinder = next((d for name in _GROUNDING if (d := here.get(name)) is not None), None)
+    if steadier is None or blinder is None or steadier.value >= 0 or blinder.value >= 0:
+        return None
+    return steadier, blinder
+
+
+def _beyond(steadier: Difference, blinder: Difference) -> bool:
+    return _falls(steadier) and _falls(blinder)
 
 
 def warnings(run: Run) -> list[str]:

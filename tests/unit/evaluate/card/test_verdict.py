@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 
 from tests import trust_results as made
@@ -55,6 +57,21 @@ def test_steadier_but_blinder_is_told_with_both_pairs_of_numbers(run):
     assert "gained by looking less" in told
     assert false_progress(before, after) is None
     assert false_progress(run("c", flips=0.1, grounded=0.7), before) is None
+
+
+def test_of_several_suites_the_one_is_told_where_sight_was_lost_most(run):
+    before, after = run("a", flips=0.3, grounded=0.6), run("b", flips=0.2, grounded=0.58)
+    for one, flips, grounded in ((before, 0.3, 0.9), (after, 0.1, 0.4)):
+        studies = copy.deepcopy(one.results["studies"])
+        one.results["studies"].update(studies)
+        for study in ("phrasing", "image_reliance"):
+            suites = one.results["studies"][study]["suites"]
+            suites["worse"] = copy.deepcopy(suites["slake"])
+        one.results["studies"]["phrasing"]["suites"]["worse"]["generated"]["all"]["rate"] = made.around(flips)
+        one.results["studies"]["image_reliance"]["suites"]["worse"]["reliance"]["grounded"] = made.around(grounded)
+    told = false_progress(after, before)
+    assert told.startswith("Steadier, but blinder: on worse flips fell")
+    assert "from 0.90 to 0.40" in told
     assert false_progress(run("d", flips=0.5, grounded=0.1), before) is None
 
 
