@@ -26,15 +26,16 @@ FOLDERS = (
 
 
 CARDS = ROOT / "docs" / "cards"
-SHOWN = (  # name in the card, suite, heading
+SHOWN: tuple[tuple[str, str | None, str], ...] = (  # name in the card, suite, heading
     ("accuracy_closed", "vqa-rad", "VQA-RAD yes/no right"),
     ("accuracy", "slake", "SLAKE right"),
     ("flip_rate_human_closed", "vqa-rad", "flips in people's words, VQA-RAD yes/no"),
     ("flip_rate", "slake", "flips in generated words, SLAKE"),
     ("grounded", "slake", "grounded (O + S - 1), SLAKE"),
     ("dangerous_share", "slake", "steady without the picture, SLAKE"),
+    ("caved", None, "right answers given up under pressure"),
 )
-LOOP = (  # name in the card, suites
+LOOP: tuple[tuple[str, tuple[str | None, ...]], ...] = (  # name in the card, suites
     ("flip_rate_human_closed", ("vqa-rad",)),
     ("flip_rate_human", ("vqa-rad",)),
     ("flip_rate_negation", ("vqa-rad", "slake", "nih-cxr")),
@@ -48,6 +49,8 @@ LOOP = (  # name in the card, suites
     ("ideal_share", ("vqa-rad", "slake", "nih-cxr")),
     ("grounded", ("vqa-rad", "slake", "nih-cxr")),
     ("ece", ("vqa-rad", "slake", "nih-cxr")),
+    ("caved", (None,)),
+    ("cave_effect", (None,)),
 )
 ORDER = ("pocket", "pocket-before", "pocket-blind", "biomedclip-shaped", "visual-med-alpaca-pocket")
 
@@ -99,7 +102,7 @@ def before_and_after() -> str:
         for suite in suites:
             one, other = before.get((name, suite)), after.get((name, suite))
             if one and other:
-                rows.append(f"| {other['title']} | {suite} | {_figure(one)} | {_figure(other)} |")
+                rows.append(f"| {other['title']} | {suite or 'vqa-rad, slake'} | {_figure(one)} | {_figure(other)} |")
     return "\n".join(rows)
 
 
@@ -124,7 +127,7 @@ def figures() -> str:
 def _figure(found: dict[str, Any] | None) -> str:
     if found is None or found["value"] is None:
         return "-"
-    factor, digits = (100, 1) if found["unit"] == "share" else (1, 2)
+    factor, digits = (100, 1) if found["unit"] in ("share", "change") else (1, 2)
     value, low, high = (f"{factor * found[key]:.{digits}f}" for key in ("value", "low", "high"))
     return f"{value} ({low} to {high}), n {found['n']:,}"
 

@@ -29,7 +29,7 @@ _POCKET = ModelCard(
         "was trained on a few thousand question-answer pairs; it is a demonstration of the method, not a diagnostic device",
         "sees one picture at 288 x 288 pixels: small lesions, fine fractures and faint lines are below its resolution",
         "cannot compare studies, measure sizes, or locate a finding in coordinates; its maps hit boxed places hardly more often than chance",
-        "goes along with most false premises, and with its weights at hand a change of one grey level turns its answers",
+        "goes along with most false premises and with opinions stated in the question; with its weights at hand a change of one grey level turns its answers",
     ),
     measured=(
         "SLAKE, validation: 81.3 (78.7–83.7), n 1,053 right; a kernel SVM 82.1 (79.7–84.5), n 1,053",
