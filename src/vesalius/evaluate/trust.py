@@ -275,7 +275,7 @@ class Hand:
                 model_object=self.model,
             )
         except DataMissing as error:
-            return {name: str(error)}
+            return {name: _anywhere(error, root)}
         return {}
 
     def _study(self, name: str, answers: Answers, tell: Progress) -> dict[str, str]:
@@ -284,6 +284,11 @@ class Hand:
             self._bench = Bench(root, None, _items(out), _readings(out), limit=suite.study_limit, seed=suite.seed)
         prober = None if root is None else Prober(self.model, root, answers)
         return _collect(name, dataclasses.replace(self._bench, prober=prober, settings=suite.settings.get(name, {})), out, tell)
+
+
+def _anywhere(error: UserError, root: Path | None) -> str:
+    """Why something was skipped, without the place of the data on this machine: cards are read elsewhere."""
+    return str(error) if root is None else str(error).replace(str(root), "ROOT")
 
 
 def part_of(out: Path, unit: str) -> Path:
@@ -336,7 +341,7 @@ def _collect(name: str, bench: Bench, out: Path, tell: Progress) -> dict[str, st
     except OutputError:  # of the disk, not of the study: the same command goes on
         raise
     except UserError as error:
-        return {name: str(error)}
+        return {name: _anywhere(error, bench.root)}
     return {}
 
 
