@@ -23,7 +23,6 @@ from vesalius import config, provenance
 from vesalius.data import base
 from vesalius.domain.exchange import Split
 from vesalius.errors import ConfigError, WeightsError
-from vesalius.instruct.phrasing import FAMILIES
 from vesalius.models import efficientnet, llama, pocket, weights
 from vesalius.models.composition import Composition, Prompt
 from vesalius.models.precedents import Precedents
@@ -38,6 +37,7 @@ from vesalius.train.examples import Example
 from vesalius.train.features import Seen, Texts, final_states, image_features, pictures, text_features
 from vesalius.train.loop import fit, native_bfloat16
 from vesalius.train.objectives import Answers
+from vesalius.train.options import ModelOptions, SourceOptions
 from vesalius.train.order import Shuffled
 from vesalius.train.progress import Progress
 from vesalius.train.recipe import Recipe, Source, Stage
@@ -45,48 +45,6 @@ from vesalius.train.recipe import Recipe, Source, Stage
 ADAPTERS = "adapters"
 BLANK_PROBES = 100
 OWN_QUESTIONS = ("vqa-rad", "slake", "nih-cxr")  # data sets with labelled questions; other sources are made of their attributes
-
-
-@dataclasses.dataclass(frozen=True)
-class SourceOptions:
-    """What a source of the curriculum may state.
-
-    Args:
-        rewordings: of each yes/no question of vqa-rad and slake. originals: whether the questions themselves are part of the source.
-        wordings: numbers of `templates.finding_questions`, for nih-cxr. protocol: of the data set's split.
-        families: of rewordings; what is not named is held out. pairs: whether human wordings of one question are compared too.
-    """
-
-    rewordings: int = 0
-    originals: bool = True
-    families: tuple[str, ...] = FAMILIES
-    pairs: bool = False
-    wordings: tuple[int, ...] = (0, 1, 2, 5, 7)
-    protocol: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelOptions:
-    """What the recipe may state of the model.
-
-    Args:
-        dropout: of the fusions. wordings: of one image in a batch.
-        views: other views of each training image where the tower stands still; where it moves, each step shows a new one.
-        blind: every image is one grey level, in training and ever after: what the questions alone teach.
-        start: folder of weights to start from; "shipped" are those of the package, "" begins anew.
-        together, borrow: as `batches.Collate`. precedents: whether a kernel machine speaks beside the fusions in the end.
-        turned: whether it is told apart which way round a question is asked, so that a negation turns its margin.
-    """
-
-    dropout: float = 0.3
-    wordings: int = 12
-    views: int = 0
-    blind: bool = False
-    start: str = ""
-    together: int = 0
-    borrow: float = 0.0
-    precedents: bool = True
-    turned: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -172,6 +130,8 @@ def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None], device: tor
     from tokenizers import Tokenizer
 
     options, blank = config.build(recipe.model_options, ModelOptions, where="model_options"), f"{material.BLANK}{pocket.BLIND / 255}"
+    for name, source in recipe.sources.items():
+        config.build(source.options, SourceOptions, where=f"sources.{name}.options")  # a mistake is told before anything is loaded
     folder = weights.language_model()
     torch.manual_seed(recipe.seed)
     tower = efficientnet.load()
@@ -205,7 +165,10 @@ def _started(composition: Composition, start: str) -> Precedents | None:
     Raises:
         WeightsError: they cannot be read, or do not fit.
     """
-    state = pocket.read_shipped(_start_folder(start))
+    folder = _start_folder(start)
+    if not (folder / "pocket.safetensors").is_file():
+        raise WeightsError(f"start = {start!r}: there is no pocket.safetensors", remedy='train those weights first, or set start = "shipped"')
+    state = pocket.read_shipped(folder)
     del state[pocket.VOCABULARY]
     remembered = pocket.remembered(state)
     readout = cast(Any, composition.readout)

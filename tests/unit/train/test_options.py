@@ -1,0 +1,20 @@
+"""Options of a recipe are checked before anything is computed."""
+
+import pytest
+
+from vesalius.errors import ConfigError
+from vesalius.instruct.phrasing import FAMILIES
+from vesalius.train.options import ModelOptions, SourceOptions
+
+
+def test_every_family_is_known_and_a_misspelt_one_is_answered_with_the_nearest():
+    assert SourceOptions(families=FAMILIES).families == FAMILIES
+    with pytest.raises(ConfigError, match="'negatoin'") as told:
+        SourceOptions(families=("syntax", "negatoin"))
+    assert "did you mean 'negation'?" in str(told.value)
+
+
+@pytest.mark.parametrize("wrong", [{"together": -1}, {"borrow": -0.5}, {"borrow": float("nan")}])
+def test_shares_and_counts_below_zero_are_refused(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        ModelOptions(**wrong)
