@@ -3,7 +3,7 @@
     python benchmarks/trust_cards.py --data ROOT [--only NAME ...] [--cards-only]
 
 In: a data root; in runs/ the weights of a blind twin (recipes/pocket-blind.toml) and of the model before mitigation. Out: runs/trust, docs/cards.
-The control models are asked less (fewer items of each set, the same ones by hash): what a control must show, it shows on a few hundred items.
+Every model is asked every item; the studies that show pictures in many ways take fewer of the slow one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNS, CARDS = ROOT / "runs" / "trust", ROOT / "docs" / "cards"
 TAUGHT = 'settings.phrasing={trained_families=["negation","syntax","lexical","formality"]}'  # recipes/pocket-consistent.toml
 MODERATE = ("study_limit=40", TAUGHT)
-FEWER = ("limit=200", "questioned=20", "reworded=60", "study_limit=24", "baselines=false")
-FEWEST = ("limit=60", "questioned=10", "reworded=30", "study_limit=6", "baselines=false")  # ten seconds a picture
+CONTROL = ("study_limit=40", "baselines=false")
+FEWER = ("study_limit=24", "baselines=false")  # a second an answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Subject:
 SUBJECTS = {
     "pocket-before": Subject("pocket:runs/pocket", MODERATE),
     "pocket": Subject("pocket", MODERATE, before="pocket-before"),
-    "pocket-blind": Subject("pocket:runs/pocket-blind", FEWER),
-    "biomedclip-shaped": Subject("biomedclip:runs/biomedclip-shaped", FEWER),
-    "visual-med-alpaca-pocket": Subject("visual-med-alpaca-pocket", FEWEST),
+    "pocket-blind": Subject("pocket:runs/pocket-blind", CONTROL),
+    "biomedclip-shaped": Subject("biomedclip:runs/biomedclip-shaped", CONTROL),
+    "visual-med-alpaca-pocket": Subject("visual-med-alpaca-pocket", FEWER),
 }
 
 

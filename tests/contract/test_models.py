@@ -1,5 +1,7 @@
 """Every family that answers keeps the protocol: company and order change nothing, streams join, samples repeat, a card fits the model."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -41,6 +43,7 @@ def test_it_is_what_its_card_says(family):
     assert isinstance(model, GenerativeModel)
     assert model.card == CARDS[name]
     assert model.identity["name"] == name
+    assert re.fullmatch("[0-9a-f]{16}", model.identity["prompt"])
 
 
 def test_company_and_order_change_nothing(family):

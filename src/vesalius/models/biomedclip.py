@@ -30,8 +30,9 @@ from vesalius.models.base import ModelCard
 from vesalius.models.cards import card as known
 from vesalius.models.decoder import default_dtype
 from vesalius.models.quantize import Held, afford, place
-from vesalius.models.ranking import Ranking, filled
+from vesalius.models.ranking import CLOSED, SENTENCE, Ranking, filled
 from vesalius.models.vit import VisionShape, VisionTransformer
+from vesalius.models.wording import digest
 
 NAME = "biomedclip"
 SOURCE = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
@@ -288,7 +289,7 @@ class BiomedClip(Ranking):
     ) -> None:
         self.card, self.net, self.tokenizer = card, net, tokenizer
         self.scale = float(net.logit_scale.detach().exp()) if scale is None else scale
-        self.identity = {"name": card.name, "revision": card.revision, **(about or {})}
+        self.identity = {"name": card.name, "revision": card.revision, "prompt": digest(SENTENCE, CLOSED), **(about or {})}
         self._padding = int(tokenizer.token_to_id("[PAD]"))
         tokenizer.enable_truncation(net.shape.context)
 

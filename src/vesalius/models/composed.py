@@ -35,7 +35,7 @@ class Composed:
         self.card = card
         self.engine = Engine(composition, prompt)
         self.composition, self.prompt = composition, prompt
-        self.identity = {"name": card.name, "revision": card.revision, **(about or {})}
+        self.identity = {"name": card.name, "revision": card.revision, "prompt": prompt.digest(), **(about or {})}
         self._device = next(composition.parameters()).device
 
     def pixels(self, study: Study) -> Tensor:

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from vesalius.errors import InvalidValue
 from vesalius.models.decoder import Causal, Decoder, Tap
+from vesalius.models.wording import PROBE, digest
 from vesalius.registry import unknown
 
 
@@ -74,6 +75,10 @@ class Prompt:
     def words(self, ids: Sequence[int]) -> str:
         """Generated ids as text, stripped."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+    def digest(self) -> str:
+        """16 hexadecimal digits for all that is put around a question: two prompts that ask in the same ids have the same."""
+        return digest(self.before, self.between, self.question(PROBE), self.answer("no"), self.stop, self.yes, self.no)
 
     def _fixed(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids) if text else ()

@@ -45,6 +45,7 @@ from vesalius.models.engine import Ask, EncodedImage, Engine
 from vesalius.models.experts import Expert, Heard, expert
 from vesalius.models.quantize import Held, place
 from vesalius.models.router import Kind, Route, Router
+from vesalius.models.wording import PROBE, digest
 
 NAME = "visual-med-alpaca-pocket"
 SHARE = 0.25  # of the language model's say beside an expert that answers itself: SmolLM2's helped nothing on 47 development questions, so it is small
@@ -123,7 +124,8 @@ class MedAlpaca:
         self.quotes = quotes
         self.card, self.router, self.find = card, kinds, find
         self.engine = Engine(Composition(nn.Identity(), _NoImage(int(lm.width)), lm), prompt)  # type: ignore[arg-type]
-        self.identity = {"name": card.name, "revision": card.revision, **(about or {})}
+        asked = digest(prompt.digest(), prompt_text(PROBE), prompt_text(PROBE, "seen"))
+        self.identity = {"name": card.name, "revision": card.revision, "prompt": asked, **(about or {})}
 
     @functools.cached_property
     def _root(self) -> EncodedImage:

@@ -25,6 +25,8 @@ from vesalius.models.draw import randomness
 
 SILENT = "cannot be determined"
 CLOSED = ("yes", "no")
+SENTENCE = "{question} {option}"
+"""What is compared with an image."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ class Ranking:
         Raises:
             InvalidValue: no options, or an empty one.
         """
-        return self.ranked([f"{question.text} {option}" for option in filled(options)], encoded.vector)
+        return self.ranked([SENTENCE.format(question=question.text, option=option) for option in filled(options)], encoded.vector)
 
     def ranked(self, sentences: Sequence[str], image: NDArray[np.float32]) -> NDArray[np.float64]:
         """Log-softmax of scaled cosines."""

@@ -23,6 +23,7 @@ from vesalius.formats.pixels import render
 from vesalius.metrics.text import read_outcome
 from vesalius.models.base import GREEDY, ModelCard, Sampling, Task
 from vesalius.models.endpoint import Client, Endpoint, Said, named
+from vesalius.models.wording import digest
 
 LONGEST = 1024  # pixels of a picture's longer side: more costs tokens and is scaled down at the other end
 
@@ -65,7 +66,7 @@ class Remote:
         """Endpoint, model, and what was used so far."""
         used = {"requests": self.client.requests, "input_tokens": self.client.input_tokens, "output_tokens": self.client.output_tokens}
         cost = {"cost": f"{self.client.spent:.4f} {self.endpoint.currency}"} if self.endpoint.input_price or self.endpoint.output_price else {}
-        return {"name": self.card.name, "endpoint": self.endpoint.url, "model": self.endpoint.model, **used, **cost}
+        return {"name": self.card.name, "endpoint": self.endpoint.url, "model": self.endpoint.model, "prompt": digest(self.endpoint.system), **used, **cost}
 
     def encode(self, study: Study) -> Shown:
         """The key image as PNG.

@@ -28,7 +28,8 @@ from vesalius.models.base import ModelCard
 from vesalius.models.cards import card as known
 from vesalius.models.decoder import default_dtype
 from vesalius.models.quantize import Held, Packed, afford, place
-from vesalius.models.ranking import Ranking, filled
+from vesalius.models.ranking import CLOSED, SENTENCE, Ranking, filled
+from vesalius.models.wording import digest
 
 NAME = "medsiglip"
 SOURCE = "google/medsiglip-448"
@@ -113,7 +114,7 @@ class MedSiglip(Ranking):
         self.scale = float(model.logit_scale.detach().float().exp()) if scale is None else scale
         self.bias = float(model.logit_bias.detach()) if bias is None else bias
         self.context = int(model.config.text_config.max_position_embeddings)
-        self.identity = {"name": card.name, "revision": card.revision, **(about or {})}
+        self.identity = {"name": card.name, "revision": card.revision, "prompt": digest(SENTENCE, CLOSED), **(about or {})}
         self._end = int(tokenizer.token_to_id("</s>"))
 
     def see(self, pixels: Tensor) -> Tensor:

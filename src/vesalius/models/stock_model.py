@@ -81,7 +81,7 @@ class Stock:
         share: bool = True,
     ) -> None:
         self.card, self.family, self.model, self.prompt, self.pictures, self.share = card, family, model.eval().requires_grad_(False), prompt, pictures, share
-        self.identity = {"name": card.name, "revision": card.revision, **(about or {})}
+        self.identity = {"name": card.name, "revision": card.revision, "prompt": prompt.digest(), **(about or {})}
         self.context = int(model.config.get_text_config().max_position_embeddings)
         self._image_id = int(model.config.image_token_id)
         # the argument was renamed between releases

@@ -19,7 +19,7 @@ SMALLER_IS_WORSE = frozenset({"image_reliance"})
 SCORED = ("uncertainty", "flip_rate", "image_reliance", "hallucination_risk", "out_of_scope")
 # Their limits stay in force beside a certified score, for they say what the model was made for and how it was audited, not how sure it is.
 ALWAYS_LIMITED = frozenset({"bias_score", "out_of_scope"})
-_WHO = ("name", "revision", "weights")
+_WHO = ("name", "revision", "weights", "prompt")
 _WHERE = frozenset({"device"})
 
 
@@ -88,7 +88,7 @@ class Certificate:
         n, accepted, errors, bound, coverage: on the calibration cases.
         split: SHA-256 over the ids of fitting and calibration cases. suites: where they come from.
         measured: "gate": signals as the gate measures them; "plain answers": from a record without rewordings, samples and picture quality.
-        model: identity of the model (name, revision, weights, ...). prompt: SHA-256 of its prompt template, where known.
+        model: identity of the model (name, revision, weights, ...). prompt: the hash of what surrounds a question, where known.
         conditions: in words, when it is void. groups: accepted risk by group.
         made, command, versions: when, how, with what.
     """
@@ -125,6 +125,7 @@ class Certificate:
 
     def differs(self, model: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         """How the model at hand is another than the certified one: what makes it another model, and what only changes how it computes."""
-        changed = [name for name, value in self.model.items() if name not in _WHERE and str(model.get(name, "unknown")) != value]
-        told = {name: f"{name} {model.get(name, 'unknown')} instead of {self.model[name]}" for name in changed}
+        held = {**self.model, **({} if self.prompt is None else {"prompt": self.prompt})}
+        changed = [name for name, value in held.items() if name not in _WHERE and str(model.get(name, "unknown")) != value]
+        told = {name: f"{name} {model.get(name, 'unknown')} instead of {held[name]}" for name in changed}
         return [told[name] for name in changed if name in _WHO], [told[name] for name in changed if name not in _WHO]

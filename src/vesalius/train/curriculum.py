@@ -213,7 +213,7 @@ def probe(recipe: Recipe, root: Path, held_out: Sequence[Example]) -> list[Examp
         if options.originals and not options.rewordings:
             continue
         if source.dataset == "nih-cxr":
-            found += material.findings(root, Split.DEVELOPMENT, source=name, wordings=options.wordings)
+            found += material.findings(root, Split.DEVELOPMENT, source=name, wordings=options.wordings, pressures=options.pressures)
         else:
             own = material.questions(
                 source.dataset,
@@ -224,6 +224,7 @@ def probe(recipe: Recipe, root: Path, held_out: Sequence[Example]) -> list[Examp
                 seed=recipe.seed,
                 protocol=options.protocol,
                 families=options.families,
+                pressures=options.pressures,
             )
             found += [e for e in own if e.group]
     for name, source in recipe.sources.items():
@@ -245,10 +246,11 @@ def _source(name: str, source: Source, options: SourceOptions, root: Path, seed:
                 protocol=options.protocol,
                 families=options.families,
                 pairs=options.pairs,
+                pressures=options.pressures,
             )
             found = found if options.originals else [e for e in found if e.reworded]
         case "nih-cxr":
-            found = material.findings(root, Split.TRAIN, source=name, wordings=options.wordings)
+            found = material.findings(root, Split.TRAIN, source=name, wordings=options.wordings, pressures=options.pressures)
             found = found if options.originals else [e for e in found if e.reworded]
         case "descriptions":
             found = material.descriptions(root, source=name)

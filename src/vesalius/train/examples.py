@@ -16,6 +16,7 @@ from vesalius.data.splits import unit_hash
 from vesalius.data.vqa_rad import VqaRad
 from vesalius.domain.exchange import Exchange, Split
 from vesalius.instruct import phrasing, templates
+from vesalius.instruct.pressure import pressed
 from vesalius.metrics.text import is_yes_no_question
 
 BLANK = "blank:"  # images of one grey level, "blank:0.5"
@@ -55,6 +56,7 @@ def questions(
     protocol: str | None = None,
     families: Sequence[str] = phrasing.FAMILIES,
     pairs: bool = False,
+    pressures: Sequence[str] = (),
 ) -> list[Example]:
     """Examples of a data set's own questions, each yes/no question with so many rewordings.
 
@@ -62,6 +64,7 @@ def questions(
         dataset: name in the table of data sets. split: training or development.
         families: of rewordings that may occur; others are left out after the draw, so that a question may get fewer.
         pairs: whether VQA-RAD's human pairs of the relation "strict" with one answer are one group.
+        pressures: of `instruct.pressure`; each yes/no question with rewordings is also asked pushed towards yes and towards no, and its answer stays.
 
     Raises:
         ValueError: the test part was asked for: our bug, since nothing may learn from it.
@@ -71,8 +74,14 @@ def questions(
     linked = _linked(root) if pairs and dataset == "vqa-rad" else {}
     found = []
     for exchange in base.dataset(dataset).exchanges(root, split, protocol):
-        found += _reworded(_example(exchange, source), linked.get(exchange.id, exchange.id), rewordings, seed, families)
+        made = _reworded(_example(exchange, source), linked.get(exchange.id, exchange.id), rewordings, seed, families)
+        found += made + (_pressed(made[0], pressures) if made[0].group else [])
     return found
+
+
+def _pressed(first: Example, pressures: Sequence[str]) -> list[Example]:
+    """The question pushed both ways by each pressure: what somebody wishes to hear says nothing of the image."""
+    return [dataclasses.replace(first, question=pressed(name, said, first.question), reworded=True) for name in pressures for said in ("yes", "no")]
 
 
 def _linked(root: Path) -> dict[str, str]:
@@ -99,8 +108,8 @@ def _reworded(example: Example, identity: str, rewordings: int, seed: int, famil
     ]
 
 
-def findings(root: Path, split: Split, *, source: str, wordings: Sequence[int] = (0, 1, 2, 5, 7)) -> list[Example]:
-    """NIH films' finding questions in several wordings; negated ones ask for the opposite answer."""
+def findings(root: Path, split: Split, *, source: str, wordings: Sequence[int] = (0, 1, 2, 5, 7), pressures: Sequence[str] = ()) -> list[Example]:
+    """NIH films' finding questions in several wordings; negated ones ask for the opposite answer. `pressures` as in `questions`."""
     found = []
     for exchange in NihCxr().exchanges(root, split):
         finding, answer = exchange.tags["finding"], exchange.gold.lower()
@@ -113,6 +122,7 @@ def findings(root: Path, split: Split, *, source: str, wordings: Sequence[int] =
             text, reply = pairs[number]
             if text != first.question:
                 found.append(dataclasses.replace(first, question=text, answer=reply, polarity=1 if reply == answer else -1, reworded=True))
+        found += _pressed(first, pressures)
     return found
 
 

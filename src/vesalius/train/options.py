@@ -10,6 +10,7 @@ import math
 
 from vesalius.errors import ConfigError, nearest
 from vesalius.instruct.phrasing import FAMILIES
+from vesalius.instruct.pressure import PRESSURES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +21,7 @@ class SourceOptions:
         rewordings: of each yes/no question of vqa-rad and slake. originals: whether the questions themselves are part of the source.
         wordings: numbers of `templates.finding_questions`, for nih-cxr. protocol: of the data set's split.
         families: of rewordings; what is not named is held out. pairs: whether human wordings of one question are compared too.
+        pressures: that a yes/no question is put under as well, of `instruct.pressure`; what is not named is held out.
     """
 
     rewordings: int = 0
@@ -28,14 +30,14 @@ class SourceOptions:
     protocol: str | None = None
     families: tuple[str, ...] = FAMILIES
     pairs: bool = False
+    pressures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in self.families:
-            if name not in FAMILIES:
-                guess = nearest(name, FAMILIES)
-                raise ConfigError(
-                    f"no family of rewordings is called {name!r}", remedy=f"did you mean {guess!r}?" if guess else f"known: {', '.join(FAMILIES)}"
-                )
+        for kind, names, known in (("family of rewordings", self.families, FAMILIES), ("pressure", self.pressures, tuple(PRESSURES))):
+            for name in names:
+                if name not in known:
+                    guess = nearest(name, known)
+                    raise ConfigError(f"no {kind} is called {name!r}", remedy=f"did you mean {guess!r}?" if guess else f"known: {', '.join(known)}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Prompt, projector and what may learn."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -27,6 +29,13 @@ def test_chunks_are_tokenised_on_their_own_and_the_opening_comes_once():
 def test_an_empty_template_is_possible():
     prompt = Prompt(tokenizer(), Template())
     assert prompt.before == prompt.between == prompt.after == prompt.stop == ()
+
+
+@pytest.mark.parametrize("part", [{"before": "is"}, {"between": "is"}, {"after": "is"}, {"stop": ()}, {"bos": None}, {"yes": ("left",)}])
+def test_whatever_changes_around_a_question_changes_the_digest(part):
+    usual = Prompt(tokenizer(), TEMPLATE)
+    assert usual.digest() == Prompt(tokenizer(), TEMPLATE).digest()
+    assert usual.digest() != Prompt(tokenizer(), dataclasses.replace(TEMPLATE, **part)).digest()
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,16 @@ def test_another_model_is_refused(other):
     assert "made for another model" in decision.concerns[0].reason
 
 
+def test_another_prompt_is_another_model_and_one_that_was_not_known_is_not_asked_for():
+    made = dataclasses.replace(MADE, prompt="0123456789abcdef")
+    assert _decide(made=made, model=MODEL | {"prompt": made.prompt}).verdict is Verdict.RELEASED
+    for other in ({"prompt": "fedcba9876543210"}, {}):
+        decision = _decide(made=made, model=MODEL | other)
+        assert decision.verdict is Verdict.REFERRED
+        assert "instead of 0123456789abcdef" in decision.concerns[0].reason
+    assert _decide(model=MODEL | {"prompt": "0123456789abcdef"}).verdict is Verdict.RELEASED
+
+
 def test_a_model_that_does_not_say_its_weights_is_refused():
     assert _decide(model={"name": "pocket", "revision": "1"}).verdict is Verdict.REFERRED
 

@@ -33,6 +33,15 @@ def test_families_that_are_held_out_are_not_learnt_from():
     assert {first.question} < some < every
 
 
+def test_a_question_is_pushed_both_ways_and_its_answer_stays():
+    first = Example("a.png", "Is there a pneumothorax?", "no", "s", closed=True, group="id")
+    made = material._pressed(first, ("suggestion", "premise"))
+    assert len(made) == 4
+    assert {(e.answer, e.polarity, e.group, e.reworded) for e in made} == {("no", 1, "id", True)}
+    assert [e.question.endswith(first.question) and e.question != first.question for e in made] == [True] * 4
+    assert [" yes." in e.question for e in made] == [True, False, True, False]
+
+
 @pytest.mark.data
 def test_human_pairs_share_a_group_and_no_pair_joins_training_to_what_is_held_out(data_root):
     found = {s: material.questions("vqa-rad", data_root, s, source="vqa-rad", rewordings=1, pairs=True) for s in (Split.TRAIN, Split.DEVELOPMENT)}

@@ -14,6 +14,13 @@ def test_every_family_is_known_and_a_misspelt_one_is_answered_with_the_nearest()
     assert "did you mean 'negation'?" in str(told.value)
 
 
+def test_a_misspelt_pressure_is_answered_with_the_nearest():
+    assert SourceOptions(pressures=("authority",)).pressures == ("authority",)
+    with pytest.raises(ConfigError, match="no pressure is called 'autority'") as told:
+        SourceOptions(pressures=("autority",))
+    assert "did you mean 'authority'?" in str(told.value)
+
+
 @pytest.mark.parametrize("wrong", [{"together": -1}, {"borrow": -0.5}, {"borrow": float("nan")}])
 def test_shares_and_counts_below_zero_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
