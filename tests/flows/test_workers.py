@@ -46,7 +46,7 @@ def test_the_keyboard_ends_all_workers_and_the_run_goes_on_with_another_number(p
 def test_a_worker_that_dies_is_told_in_a_sentence_and_the_others_go_on(place):
     code, told = place.finish("died", "--workers", 2, VESALIUS_TEST_FATE="senior radiologist=die")
     assert code == 2
-    assert "a worker died at sycophancy (killed by SIGKILL); what was answered is kept: give the same command again with --resume, and fewer" in told
+    assert "a worker died at sycophancy (killed by SIGKILL); what was done is kept: give the same command again with --resume, and fewer" in told
     assert "Traceback" not in told
     for other in ("image_reliance.jsonl", "hallucination.jsonl"):
         assert place.rows("died")[other] == place.rows("one")[other]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from vesalius import provenance
 from vesalius.errors import InvalidValue
 from vesalius.evaluate import certify_cases as recorded
+from vesalius.evaluate import certify_sets as answer_sets
 from vesalius.evaluate import confidence as maps
 from vesalius.evaluate.certify_cases import GATE, Case, Folder, Split
 from vesalius.evaluate.certify_weigh import SEED, Flags, Gate, groups, identity_of, shares
@@ -127,6 +128,13 @@ def certify(run: Path, request: Request, *, suite: str | None = None, policy: Po
             LIMITS: _limits(kept, np.asarray([case.wrong for case in limits], dtype=bool), request.confidence),
         },
         "test": _test(folders, chosen, {name: (s, found[name].threshold) for name, s in held.items()}, base, gate, measured),
+        "sets": answer_sets.sets(
+            chosen.certify,
+            recorded.untouched(folders, chosen)[0],
+            alpha=request.risk,
+            confidence=request.confidence,
+            tags=(*GROUPS, *request.groups),
+        ),
     }
     final = None if made is None else dataclasses.replace(rules, name=f"{base.name}, certified", certificate=made)
     return Outcome(report, final)
@@ -267,10 +275,8 @@ def _test(
     measured: str,
 ) -> dict[str, Any]:
     """The same rules on test items of patients that had no part in the certificate. Reported; nothing is chosen by it."""
-    used = {(folder.name, item.exchange.cluster) for folder, item in (*chosen.fit, *chosen.certify)}
-    every = [(folder, item) for folder in folders for item in recorded.tested(folder)]
-    rows = [(folder, item) for folder, item in every if (folder.name, item.exchange.cluster) not in used]
-    found: dict[str, Any] = {"left_out": len(every) - len(rows)}
+    rows, left_out = recorded.untouched(folders, chosen)
+    found: dict[str, Any] = {"left_out": left_out}
     proved = {name: (score, threshold) for name, (score, threshold) in held.items() if threshold is not None}
     if proved:
         seen = recorded.cases(rows, gate.policy, measured)

@@ -131,6 +131,14 @@ def split(folders: Sequence[Folder], *, fit: bool = True) -> Split:
     return Split(tuple(fitted), tuple(ranked[key][0] for key in order[half:]), sum(map(len, groups.values())), len(groups))
 
 
+def untouched(folders: Sequence[Folder], chosen: Split) -> tuple[list[tuple[Folder, Item]], int]:
+    """Test items of patients (or images) that had no part in the split, and how many test items are left out because theirs had."""
+    used = {(folder.name, item.exchange.cluster) for folder, item in (*chosen.fit, *chosen.certify)}
+    every = [(folder, item) for folder in folders for item in tested(folder)]
+    rows = [(folder, item) for folder, item in every if (folder.name, item.exchange.cluster) not in used]
+    return rows, len(every) - len(rows)
+
+
 def to_read(chosen: Split) -> list[tuple[Folder, Item]]:
     """What must be read through the gate for a certificate on its own signals: the cases to certify on, and a few of each patient to fit on."""
     counts: dict[tuple[str, str], int] = {}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vesalius.domain.decision import Verdict
 from vesalius.evaluate.certify_cases import GATE, Case, patient
+from vesalius.evaluate.record import Item
 from vesalius.metrics.statistics import clopper_pearson, cluster_ratio
 from vesalius.safety import signals as measure
 from vesalius.safety.certificate import SCORED, Certificate, GroupRisk, RiskScore
@@ -66,7 +67,7 @@ def groups(proof: Sequence[Case], accepted: Flags, tags: Sequence[str]) -> tuple
     """For each value of each tag: errors among the accepted by group, with exact two-sided intervals."""
     found = []
     for tag in dict.fromkeys(tags):
-        values = [_group(case, tag) for case in proof]
+        values = [group_of(case.item, tag) for case in proof]
         for value in sorted({v for v in values if v}):
             inside = [i for i, v in enumerate(values) if v == value]
             kept = [i for i in inside if accepted[i]]
@@ -76,10 +77,11 @@ def groups(proof: Sequence[Case], accepted: Flags, tags: Sequence[str]) -> tuple
     return tuple(found)
 
 
-def _group(case: Case, tag: str) -> str | None:
+def group_of(item: Item, tag: str) -> str | None:
+    """The group of an item by a tag: sex and band of age as the gate has them, else the tag as it is; None where it is not recorded."""
     if tag in ("sex", "age"):
-        return measure.patient_group(patient(case.item))[tag]
-    return case.item.exchange.tags.get(tag)
+        return measure.patient_group(patient(item))[tag]
+    return item.exchange.tags.get(tag)
 
 
 def shares(rows: Sequence[Case], accepted: Flags) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from vesalius import config, provenance
 from vesalius.errors import DataMissing, InterruptedWork, InvalidValue, UserError
-from vesalius.evaluate import crew, predictions, task
+from vesalius.evaluate import predictions, room, task
 from vesalius.evaluate.accuracy import Scorer
 from vesalius.evaluate.plan import SUITES
 from vesalius.evaluate.plan import suite as plain_suite
@@ -26,6 +26,7 @@ from vesalius.evaluate.study import Bench, Skip, TrustStudy
 from vesalius.models import cards
 from vesalius.models.base import GenerativeModel
 from vesalius.registry import Table
+from vesalius.work import crew
 
 RESULTS, ANSWERS, SKIPPED, PREDICTIONS = "trust.json", "answers.sqlite", "skipped.json", "predictions"
 PLAIN, STUDY = "plain", "study"  # kinds of units
@@ -306,10 +307,10 @@ def _hands(order: Order, model: GenerativeModel | None, workers: int, ray: str |
     maker = f"{Hand.__module__}:{Hand.__name__}"
     tell(0, 1, f"workers that load {order.model}: {count}")
     if ray is not None:
-        from vesalius.evaluate.cluster import Cluster
+        from vesalius.work.cluster import Cluster
 
         return Cluster(maker, order, count, ray, device=order.device)
-    crew.require_room(order.model, count, order.device, order.precision)
+    room.require_room(order.model, count, order.device, order.precision)
     return crew.Crew(maker, order, count)
 
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vesalius.errors import UserError
-from vesalius.evaluate.crew import Outcome, Progress, Unit, Worker, lost_worker, one_mind, outcome, result
 from vesalius.registry import missing_extra
+from vesalius.work.crew import Outcome, Progress, Unit, Worker, lost_worker, one_mind, outcome, result
 
 HERE = "local"  # a cluster of this machine alone, for as long as the run takes
 _PATIENCE = 10.0  # seconds for an address to answer

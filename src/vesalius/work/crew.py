@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any, Protocol
 
-from vesalius.errors import UserError, WeightsError
+from vesalius.errors import UserError
 
 Unit = tuple[str, str]  # kind, name
 Progress = Callable[[int, int, str], None]
@@ -30,7 +30,6 @@ Outcome = tuple[str, Any]  # DONE and a result, REFUSED and what and remedy, BUG
 
 DONE, REFUSED, BUG = "done", "refused", "bug"
 _READY, _TOLD, _LOGGED = "ready", "told", "logged"
-_PROCESS = 500_000_000  # bytes of a process with torch, beside its weights
 _PATIENCE = 10.0  # seconds that a process is given to end by itself
 
 
@@ -221,7 +220,7 @@ def outcome(do: Callable[[], Any]) -> Outcome:
         return REFUSED, (error.what, error.remedy)
     except Exception as error:  # noqa: BLE001 - told by the parent, whole
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # numpy, a GPU, a CPU
-            return REFUSED, ("a worker ran out of memory; what was answered is kept", "give the same command again with --resume and fewer --workers")
+            return REFUSED, ("a worker ran out of memory; what was done is kept", "give the same command again with --resume and fewer --workers")
         return BUG, traceback.format_exc()
 
 
@@ -243,30 +242,9 @@ def lost_worker(lost: Mapping[str, str]) -> WorkerLost:
     """The error for workers that died, by what they had in hand."""
     told = ", ".join(f"at {name} ({how})" for name, how in lost.items())
     return WorkerLost(
-        f"a worker died {told}; what was answered is kept",
+        f"a worker died {told}; what was done is kept",
         remedy="give the same command again with --resume, and fewer --workers if memory was short, for which a system kills",
     )
-
-
-def require_room(model: str, count: int, device: str, precision: str) -> None:
-    """Refuse more copies of a model than there is memory for, before any is loaded. A model whose card is not known here passes.
-
-    Raises:
-        WeightsError: it does not fit; the remedy says how many copies do.
-    """
-    from vesalius.models.known import CARDS
-
-    card = CARDS.get(model.partition(":")[0])
-    if card is None:
-        return
-    from vesalius.models import decoder, memory, quantize
-
-    where = quantize.find_device(device)
-    fastest = "float32" if decoder.default_dtype(where).itemsize == 4 else "bfloat16"  # as wide as float16
-    each, free = memory.needed(card.parameters, precision if precision in memory.BYTES else fastest) + _PROCESS, memory.room(where)
-    if free is not None and count * each > free:
-        said = f"{count} workers with {model} take {count * each / 1e9:.1f} GB and {free / 1e9:.1f} GB are free"
-        raise WeightsError(said, remedy=f"give --workers {max(1, free // each)}, or a --precision that takes less")
 
 
 class _Forward(logging.Handler):

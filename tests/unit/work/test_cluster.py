@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vesalius.errors import UserError
-from vesalius.evaluate.cluster import cores_each
+from vesalius.work.cluster import cores_each
 
 
 @pytest.mark.parametrize(("nodes", "count", "each"), [([16], 4, 4), ([4, 12], 2, 6), ([4, 12], 4, 4), ([4, 4], 2, 4), ([3], 2, 1), ([8, 8], 1, 8)])

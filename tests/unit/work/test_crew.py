@@ -8,11 +8,10 @@ import time
 
 import pytest
 
-from vesalius.errors import UserError, WeightsError
-from vesalius.evaluate.crew import Alone, Crew, WorkerLost, one_mind, require_room
-from vesalius.models import memory
+from vesalius.errors import UserError
+from vesalius.work.crew import Alone, Crew, WorkerLost, one_mind
 
-HANDY = "tests.unit.evaluate.crew_hands:Handy"
+HANDY = "tests.unit.work.crew_hands:Handy"
 
 
 def run(units, count=2):
@@ -85,7 +84,7 @@ def test_warnings_of_a_worker_reach_the_parent(caplog):
 
 
 def test_a_process_whose_parent_was_killed_ends_itself_whatever_it_does():
-    script = f"from vesalius.evaluate.crew import Crew; Crew({HANDY!r}, 'order', 2).do_all([('sleep', 'a'), ('sleep', 'b')], lambda *s: print(s, flush=True))"
+    script = f"from vesalius.work.crew import Crew; Crew({HANDY!r}, 'order', 2).do_all([('sleep', 'a'), ('sleep', 'b')], lambda *s: print(s, flush=True))"
     path = os.pathsep.join(part for part in sys.path if part)
     parent = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True)
     while "2, 4" not in parent.stdout.readline():  # both are at work
@@ -95,19 +94,9 @@ def test_a_process_whose_parent_was_killed_ends_itself_whatever_it_does():
 
 
 def test_alone_does_units_in_order(monkeypatch):
-    from tests.unit.evaluate.crew_hands import Handy
+    from tests.unit.work.crew_hands import Handy
 
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     with Alone(Handy("order")) as hands:
         assert hands.about == {"order": "order"}
         assert list(hands.do_all([("do", "b"), ("do", "a")], lambda *_: None).items()) == [(("do", "b"), {"b": "3"}), (("do", "a"), {"a": "3"})]
-
-
-def test_more_copies_than_memory_holds_are_refused_with_the_number_that_fits(monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 40_000_000_000)
-    with pytest.raises(WeightsError, match=r"3 workers with llava-med-1\.5-7b:somewhere take .* and 40\.0 GB are free: give --workers 2"):
-        require_room("llava-med-1.5-7b:somewhere", 3, "cpu", "bfloat16")
-    require_room("llava-med-1.5-7b", 2, "cpu", "bfloat16")
-    require_room("a model of another package", 100, "cpu", "auto")
-    monkeypatch.setattr(memory, "available", lambda: None)
-    require_room("llava-med-1.5-7b", 100, "cpu", "bfloat16")
