@@ -1,7 +1,7 @@
 """The command `vesalius`: thin, lazy, and honest about failure.
 
 In: the words of a command line. Out: text or one JSON object on standard output, progress and failures on standard error, and an exit code:
-0 done, 1 our bug (traceback), 2 the user's input or set-up (one sentence), 3 the answer was referred, or a run got worse (`card`), 4 nothing could be
+0 done, 1 our bug (traceback), 2 the user's input or set-up (one sentence), 3 the answer was referred, a run got worse (`card`), or something must be looked at (`validate`, `deidentify`), 4 nothing could be
 certified, 130 stopped, 141 nobody reads the output any more.
 A command's module imports click alone; what it works with is imported when it runs.
 """
@@ -30,6 +30,7 @@ COMMANDS = Table(
         "evaluate": "vesalius.cli.runs:evaluate",
         "certify": "vesalius.cli.certify:certify",
         "card": "vesalius.cli.card:card",
+        "validate": "vesalius.cli.validate:validate",
     },
 )
 STOPPED, NO_READER = 130, 141

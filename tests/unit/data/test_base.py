@@ -4,7 +4,7 @@ from subprocess import run
 
 import pytest
 
-from tests.unit.data import credentialed, layout, public_vqa
+from tests.unit.data import credentialed, layout, public_vqa, published
 from vesalius.data import base
 from vesalius.errors import DataMissing, UnknownName
 
@@ -127,6 +127,7 @@ def test_check_names_an_absent_table(tmp_path, name):
         "vindr-cxr": credentialed.vindr_cxr,
         "path-vqa": public_vqa.path_vqa,
         "pmc-vqa": public_vqa.pmc_vqa,
+        **published.BUILDERS,
     }[name](tmp_path)
     table = base.dataset(name).files(tmp_path)[0][0]
     table.unlink()

@@ -28,7 +28,7 @@ from vesalius.formats.deidentify.walk import Action, Cleaners, Walk, patient_ide
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["Action", "Cleaners", "deidentify"]
+__all__ = ["Action", "Cleaners", "deidentify", "shift"]
 
 
 def deidentify(dataset: Dataset, profile: Profile, key: Key, *, cleaners: Cleaners | None = None) -> tuple[Dataset, list[Action]]:
@@ -64,7 +64,7 @@ def deidentify(dataset: Dataset, profile: Profile, key: Key, *, cleaners: Cleane
 def _deidentify(dataset: Dataset, profile: Profile, key: Key, cleaners: Cleaners) -> tuple[Dataset, list[Action]]:
     if "DirectoryRecordSequence" in dataset:
         raise UserError("a DICOMDIR lists other files and their patients", remedy="de-identify those files, and make a new DICOMDIR")
-    walk = Walk(profile, key, cleaners, days=_days(dataset, key), safe=declared(dataset) if profile.retain_safe_private else Safe())
+    walk = Walk(profile, key, cleaners, days=shift(dataset, key), safe=declared(dataset) if profile.retain_safe_private else Safe())
     clean = walk.dataset(dataset)
     claims.write(dataset, clean, profile, key)
     claims.write_meta(dataset, clean, profile, key)
@@ -73,8 +73,8 @@ def _deidentify(dataset: Dataset, profile: Profile, key: Key, cleaners: Cleaners
     return clean, walk.records
 
 
-def _days(dataset: Dataset, key: Key) -> int:
-    """The shift of the patient's dates; 0 when this key has moved them already."""
+def shift(dataset: Dataset, key: Key) -> int:
+    """By how many days `retain_longitudinal_modified_dates` moves the dates of a dataset's patient; 0 when this key has moved them already."""
     identity = patient_identity(dataset, key)
     done = claims.made_by(dataset, key) and header.text(dataset, "LongitudinalTemporalInformationModified") == "MODIFIED"
     if identity is None:
