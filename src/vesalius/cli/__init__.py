@@ -30,7 +30,9 @@ COMMANDS = Table(
         "evaluate": "vesalius.cli.runs:evaluate",
         "certify": "vesalius.cli.certify:certify",
         "card": "vesalius.cli.card:card",
+        "deidentify": "vesalius.cli.deidentify:deidentify",
         "validate": "vesalius.cli.validate:validate",
+        "augment": "vesalius.cli.augment:augment",
     },
 )
 STOPPED, NO_READER = 130, 141
