@@ -33,6 +33,7 @@ COMMANDS = Table(
         "deidentify": "vesalius.cli.deidentify:deidentify",
         "validate": "vesalius.cli.validate:validate",
         "augment": "vesalius.cli.augment:augment",
+        "instruct": "vesalius.cli.instruct:instruct",
     },
 )
 STOPPED, NO_READER = 130, 141
