@@ -96,6 +96,25 @@ def finding_questions(finding: str, present: bool) -> list[tuple[str, str]]:
     return [(mend_articles(question), answer) for question, answer in rows]
 
 
+def statements(finding: str, present: bool) -> list[str]:
+    """Sentences that state one finding, or deny it, in the same order of forms.
+
+    Args:
+        finding: its name, as for `finding_questions`.
+        present: whether it is stated or denied.
+
+    Raises:
+        InvalidValue: the name is empty, or is "No Finding".
+    """
+    name = _name(finding)
+    if not name or name == "no finding":
+        raise InvalidValue(f"{finding!r} is not the name of a finding", remedy="give a name such as 'pneumothorax'")
+    thing, be = _indefinite(name) if present else f"no {name}", "are" if _is_plural(name) else "is"
+    evidence = "evidence" if present else "no evidence"
+    rows = [f"There {be} {thing}.", f"{thing} {be} seen.", f"There is {evidence} of {_indefinite(name)}.", f"The image shows {thing}."]
+    return [mend_articles(text[:1].upper() + text[1:]) for text in rows]
+
+
 def _modality(value: str) -> list[tuple[str, str]]:
     name = _MODALITIES.get(value.upper(), value)
     answer = name
