@@ -31,6 +31,7 @@ COMMANDS = Table(
         "certify": "vesalius.cli.certify:certify",
         "card": "vesalius.cli.card:card",
         "deidentify": "vesalius.cli.deidentify:deidentify",
+        "prepare": "vesalius.cli.prepare:prepare",
         "validate": "vesalius.cli.validate:validate",
         "augment": "vesalius.cli.augment:augment",
         "instruct": "vesalius.cli.instruct:instruct",
