@@ -18,7 +18,7 @@ def test_without_a_command_the_help(vesalius):
     said = vesalius()
     assert said.code == 0
     assert said.out == vesalius("--help").out
-    for name in ("ask", "models", "data", "train", "evaluate"):
+    for name in ("ask", "models", "data", "deidentify", "prepare", "validate", "instruct", "train", "evaluate"):
         assert f"  {name} " in said.out
 
 
@@ -26,7 +26,7 @@ def test_version(vesalius):
     assert vesalius("--version").out.split()[-1] == package.__version__
 
 
-@pytest.mark.parametrize("name", ["ask", "models", "data", "train", "evaluate"])
+@pytest.mark.parametrize("name", ["ask", "models", "data", "deidentify", "prepare", "validate", "augment", "instruct", "train", "evaluate"])
 def test_every_command_explains_itself(vesalius, name):
     said = vesalius(name, "--help")
     assert said.code == 0

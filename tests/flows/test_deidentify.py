@@ -1,0 +1,76 @@
+"""An archive is de-identified from the command line as a data manager would do it: a key, a dry run, a run, a check, and every mistake told in one sentence."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.unit.pipeline.archive.made import archive, everything
+
+PLAN = ("--set", "header.retain_longitudinal_modified_dates=true", "--set", "pixels.read=nothing")
+
+
+def vesalius(*words):
+    return subprocess.run([sys.executable, "-m", "vesalius", *map(str, words)], capture_output=True, text=True, check=False)
+
+
+def test_from_a_new_key_to_a_checked_release(tmp_path):
+    source, out, key = archive(tmp_path), tmp_path / "out", tmp_path / "k"
+    dry = vesalius("deidentify", source, out, "--key-file", key, "--new-key", "--dry-run", *PLAN)
+    assert (dry.returncode, out.exists()) == (0, False)
+    assert "this was a dry run" in dry.stdout
+    done = vesalius("deidentify", source, out, "--key-file", key, *PLAN)
+    assert done.returncode == 0, done.stderr
+    assert "2 released" in done.stdout
+    assert "3 released, 0 apart, 0 left out" in done.stdout
+    assert vesalius("deidentify", "--check", out, "--key-file", key).stdout == "every file is what its manifest says\n"
+    image = next((out / "release").rglob("*.dcm"))
+    image.write_bytes(image.read_bytes()[:-2])
+    checked = vesalius("deidentify", "--check", out, "--key-file", key, "--json")
+    assert checked.returncode == 3
+    assert json.loads(checked.stdout)["wrong"] == [f"{image.relative_to(out / 'release')}: was changed"]
+
+
+def test_what_is_set_apart_is_an_exit_code_of_its_own(tmp_path):
+    source = archive(tmp_path)
+    bad = source / "a" / "cut.dcm"
+    bad.write_bytes((source / "a" / "one.dcm").read_bytes()[:9000])
+    done = vesalius("deidentify", source, tmp_path / "out", "--key-file", tmp_path / "k", "--new-key", "--json", *PLAN)
+    assert done.returncode == 3, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["whole"], said["files"]["apart"]) == (False, 1)
+    assert "a/cut.dcm" in (tmp_path / "out" / "private" / "set_apart.csv").read_text()
+    assert b"a/cut.dcm" not in everything(tmp_path / "out" / "release")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("nowhere", "OUT", "--key-file", "KEY", "--new-key"), "does not exist"),
+        (("SRC", "OUT", "--key-file", "missing"), "cannot be read"),
+        (("SRC", "SRC/inside", "--key-file", "KEY", "--new-key"), "within one another"),
+        (("SRC", "OUT", "--key-file", "KEY", "--new-key", "--set", "pixels.raed=all"), "did you mean 'read'"),
+        (("SRC", "OUT", "--key-file", "KEY", "--new-key", "--profile", "none.toml"), "none.toml: cannot be read"),
+        (("SRC", "OUT", "--key-file", "KEY", "--new-key", "--workers", "0"), "0 workers cannot work"),
+        (("SRC", "--key-file", "KEY"), "give SOURCE and DESTINATION"),
+        (("--check", "nowhere", "--key-file", "KEY", "--new-key"), "is no folder"),
+    ],
+)
+def test_every_mistake_is_one_sentence(tmp_path, words, told):
+    source = archive(tmp_path)
+    names = {"SRC": source, "OUT": tmp_path / "out", "KEY": tmp_path / "k", "SRC/inside": source / "inside"}
+    done = vesalius("deidentify", *(names.get(word, word) for word in words))
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("vesalius: ")]) <= 2
+
+
+def test_a_key_that_others_can_read_is_refused(tmp_path):
+    source, key = archive(tmp_path), tmp_path / "k"
+    assert vesalius("deidentify", "--key-file", key, "--new-key").returncode == 0
+    key.chmod(0o644)
+    done = vesalius("deidentify", source, tmp_path / "out", "--key-file", key, *PLAN)
+    assert (done.returncode, (tmp_path / "out").exists()) == (2, False)
+    assert "chmod 600" in done.stderr
