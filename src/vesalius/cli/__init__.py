@@ -1,8 +1,8 @@
 """The command `vesalius`: thin, lazy, and honest about failure.
 
 In: the words of a command line. Out: text or one JSON object on standard output, progress and failures on standard error, and an exit code:
-0 done, 1 our bug (traceback), 2 the user's input or set-up (one sentence), 3 the answer was referred, a run got worse (`card`), or something must be looked at (`validate`, `deidentify`), 4 nothing could be
-certified, 130 stopped, 141 nobody reads the output any more.
+0 done, 1 our bug (traceback), 2 the user's input or set-up (one sentence), 3 the answer was referred, a run got worse (`card`), or something must be looked at
+(`validate`, `deidentify`, `prepare`, `data check --leaks`, `data verify`), 4 nothing could be certified, 130 stopped, 141 nobody reads the output any more.
 A command's module imports click alone; what it works with is imported when it runs.
 """
 
@@ -25,7 +25,7 @@ COMMANDS = Table(
     {
         "ask": "vesalius.cli.ask:ask",
         "models": "vesalius.cli.catalogue:models",
-        "data": "vesalius.cli.catalogue:data",
+        "data": "vesalius.cli.data:data",
         "train": "vesalius.cli.runs:train",
         "evaluate": "vesalius.cli.runs:evaluate",
         "certify": "vesalius.cli.certify:certify",

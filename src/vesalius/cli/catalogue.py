@@ -1,37 +1,25 @@
-"""`vesalius models` and `vesalius data`: what there is, under which licence, how large, and whether a copy on the disk is whole.
+"""`vesalius models`: what there is, under which licence, how large.
 
-In: names, a data root. Out: tables, cards, checks. No model is loaded and no torch imported.
+In: names. Out: tables, cards. No model is loaded and no torch imported.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from vesalius.cli.console import Steps, say
+from vesalius.cli.groups import Catalogue
 from vesalius.cli.table import columns, facts
-from vesalius.errors import DataMissing, UserError, nearest
 
 if TYPE_CHECKING:
-    from vesalius.data.base import DataCard, DataCheck
     from vesalius.models.base import ModelCard
 
 
-class Catalogue(click.Group):
-    """A group that lists when no command is named, and knows the nearest name for a wrong one."""
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, with the nearest name in the failure."""
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            guess = nearest(args[0], self.commands)
-            hint = f"did you mean {guess!r}" if guess else f"known: {', '.join(self.commands)}"
-            raise click.UsageError(f"no command is called {args[0]!r}: {hint}", ctx)
-        return super().resolve_command(ctx, args)
-
+__all__ = ["models"]
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -192,98 +180,3 @@ def _model_facts(card: ModelCard) -> str:
             ("limits", card.limits),
         ]
     )
-
-
-@click.group("data", cls=Catalogue, invoke_without_command=True, short_help="List the data sets, show one, check a copy.")
-@click.pass_context
-def data(ctx: click.Context) -> None:
-    """What models are trained and tested on: list the data sets, show one's card, check a copy on the disk."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_data, as_json=False)
-
-
-@data.command("list", short_help="All data sets in a table.")
-@_AS_JSON
-def list_data(as_json: bool) -> None:
-    """All data sets: what each is, images, licence, whether weights may be trained on it."""
-    cards = _data_cards()
-    if as_json:
-        import dataclasses
-
-        click.echo(json.dumps({name: dataclasses.asdict(card) for name, card in cards.items()}, indent=2))
-        return
-    rows = [(c.name, f"{c.images:,}", c.licence.partition(":")[0], "yes" if c.train_allowed else "no", c.folder + "/", c.summary) for c in cards.values()]
-    click.echo(columns(("NAME", "IMAGES", "LICENCE", "TRAIN", "FOLDER", "WHAT IT IS"), rows))
-
-
-def _data_cards() -> Mapping[str, DataCard]:
-    from vesalius.data import base
-
-    return {name: base.dataset(name).card for name in sorted(base.TABLE)}
-
-
-@data.command("show", short_help="One data set's card.")
-@click.argument("name")
-@_AS_JSON
-def show_data(name: str, as_json: bool) -> None:
-    """One data set's card: licence, attribution, splits, caveats, how to obtain it."""
-    import dataclasses
-
-    from vesalius.data import base
-
-    card = base.dataset(name).card
-    if as_json:
-        click.echo(json.dumps(dataclasses.asdict(card), indent=2))
-        return
-    splits = [f"{p.name}: {', '.join(f'{n:,} {split}' for split, n in p.counts.items())}; {p.note}" for p in card.protocols]
-    pairs = [("name", card.name), ("what it is", card.summary), ("folder", f"ROOT/{card.folder}/"), ("images", f"{card.images:,}")]
-    pairs += [("licence", card.licence), ("attribution", card.attribution), ("train", "allowed" if card.train_allowed else "not allowed")]
-    pairs += [("how to obtain", card.how_to_obtain), ("citation", card.citation), ("address", card.url)]
-    click.echo(facts([*pairs, ("splits", splits), ("caveats", card.caveats)]))
-
-
-@data.command("check", short_help="Look at every file of a copy.")
-@click.argument("root", required=False, type=click.Path(path_type=Path))
-@click.argument("names", nargs=-1)
-@_AS_JSON
-def check_data(root: Path | None, names: tuple[str, ...], as_json: bool) -> None:
-    """Look at every file of the data sets below ROOT (default: VESALIUS_DATA): there, whole, and as many as documented.
-
-    NAMES limits it to some sets. Exit code 2 when a set is damaged, or none is there.
-    """
-    from vesalius.data import base
-
-    place = base.data_root(root)
-    for name in names:
-        base.dataset(name)
-    found: dict[str, DataCheck] = {}
-    absent: list[str] = []
-    with Steps() as steps:
-        for name in names or sorted(base.TABLE):
-            if not (place / base.dataset(name).card.folder).is_dir():
-                absent.append(name)
-                continue
-            steps(f"checking {name}")
-            found[name] = base.check(place, name)
-    if as_json:
-        click.echo(json.dumps({**{name: check.to_json() for name, check in found.items()}, **dict.fromkeys(absent)}, indent=2))
-    elif found:
-        click.echo(columns(("NAME", "FILES", "SIZE", "STATE"), [_check_row(c) for c in found.values()] + [(n, "-", "-", "absent") for n in absent]))
-    _judge(place, found, absent if names or not found else [])
-
-
-def _check_row(check: DataCheck) -> tuple[str, ...]:
-    wrong = [f"{len(check.missing)} missing"] * bool(check.missing) + [f"{len(check.corrupt)} damaged"] * bool(check.corrupt)
-    differ = [k for k, n in check.documented.items() if check.counts.get(k) != n]
-    wrong += [f"other counts than documented: {', '.join(differ)}"] * bool(differ)
-    return check.name, f"{check.files:,}", f"{check.bytes / 1e6:,.0f} MB", ", ".join(wrong) or "whole"
-
-
-def _judge(root: Path, found: Mapping[str, DataCheck], absent: list[str]) -> None:
-    """Raise for what is not as it should be."""
-    bad = [check for check in found.values() if not check.ok]
-    if bad:
-        first = next(iter((*bad[0].missing, *bad[0].corrupt)), "its counts differ")
-        raise UserError(f"{', '.join(c.name for c in bad)} in {root} is not whole, first: {first}", remedy="obtain the set again ('vesalius data show NAME')")
-    if absent:
-        raise DataMissing(f"{root} does not hold {', '.join(absent)}", remedy="'vesalius data show NAME' says how to obtain a set")

@@ -17,6 +17,7 @@ SUBCOMMANDS = Table(
         "build": "vesalius.cli.instruct_build:build",
         "filter": "vesalius.cli.instruct_filter:filter_items",
         "review": "vesalius.cli.instruct_review:review",
+        "mix": "vesalius.cli.instruct_mix:mix",
     },
 )
 

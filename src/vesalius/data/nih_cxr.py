@@ -74,6 +74,7 @@ CARD = base.DataCard(
         "Labels are mined from reports: a label that is absent was not mentioned; the questions count it as 'no', as the literature does.",
         "About half pneumonia and half no finding is how this part was put together, not a prevalence.",
         "View, sex and label are confounded; check before any claim about fairness.",
+        "Nine films are also in slake, two of them in training of one set and in the test part of the other.",
         "Experts have read 20 of the films again; one of them has no mined finding and an expert's pneumothorax.",
     ),
 )
