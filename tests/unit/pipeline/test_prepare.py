@@ -23,7 +23,7 @@ PEOPLE = ("Ludlow^Margaret", "Okonkwo^Chidi", "Sarkany^Ilona", "Featherstone^Guy
 
 def chest(number):
     """Dark lungs beside a bright spine."""
-    y, x = np.mgrid[-1 : 1 : 96j, -1 : 1 : 96j]
+    y, x = np.mgrid[-1:1:96j, -1:1:96j]
     lungs = np.exp(-(((np.abs(x) - 0.5) / 0.3) ** 2) - (y / 0.7) ** 2)
     return np.clip(190 - 150 * lungs + np.random.default_rng(number).normal(0, 6, x.shape), 0, 255).astype(np.uint8)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ from vesalius.pipeline.archive.sources import Entry
 
 _TABLES = """
 create table if not exists files (
-    id integer primary key, source text unique, path text, size integer, stamp integer, kind text, study text, reason text, seen integer);
+    id integer primary key, source text unique, path blob, size integer, stamp integer, kind text, study text, reason text, seen integer);
 create index if not exists by_study on files (study, kind);
 create table if not exists marks (mark text, study text, primary key (mark, study)) without rowid;
 """
@@ -77,8 +78,8 @@ class Index:
         self._db.commit()
 
     @staticmethod
-    def _key(entry: Entry) -> tuple[str, int, int, str | None]:
-        return _plain(entry.source), entry.size, entry.stamp, None if entry.path is None else _plain(str(entry.path))
+    def _key(entry: Entry) -> tuple[str, int, int, bytes | None]:
+        return _plain(entry.source), entry.size, entry.stamp, None if entry.path is None else os.fsencode(entry.path)  # a name may be no UTF-8
 
     def _add(self, entry: Entry) -> None:
         kind, study, reason = OTHER, None, entry.reason
@@ -98,7 +99,7 @@ class Index:
             by_stem.setdefault(_stem(source), set()).add(study)
         rows = list(self._db.execute("select id, source, path from files where kind = ? and reason in ('', ?)", (REPORT, NO_STUDY)))
         for number, source, path in rows:
-            for found in (self._marked(Path(path)), by_stem.get(_stem(source), set()), by_folder.get(_folder(source), set())):
+            for found in (self._marked(_path(path)), by_stem.get(_stem(source), set()), by_folder.get(_folder(source), set())):
                 if len(found) == 1:
                     self._db.execute("update files set study = ?, reason = '' where id = ?", (min(found), number))
                     break
@@ -122,7 +123,7 @@ class Index:
     def files(self, study: str, kind: str) -> list[File]:
         """The files of a study of one kind, in the order of their names."""
         query = "select source, path, size, stamp from files where study = ? and kind = ? and reason = '' order by source"
-        return [File(source, Path(path), size, stamp) for source, path, size, stamp in self._db.execute(query, (study, kind))]
+        return [File(source, _path(path), size, stamp) for source, path, size, stamp in self._db.execute(query, (study, kind))]
 
     def left_out(self) -> Iterator[tuple[str, str]]:
         """(source, reason) of what belongs to no study."""
@@ -176,6 +177,10 @@ def _bare(error: UnreadableStudy) -> str:
 
 def _plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _path(stored: bytes) -> Path:
+    return Path(os.fsdecode(stored))
 
 
 def _folder(source: str) -> str:

@@ -114,6 +114,7 @@ class _Job:
         self.written: list[Written] = []
         self.texts: list[tuple[str, str]] = []
         self.secrets = Secrets()
+        self.people: dict[str, str] = {}  # identity -> the first file that states it
 
     def before(self) -> dict[str, str] | None:
         """What was said of the study when it was done with the same files and plan, if it was."""
@@ -136,6 +137,9 @@ class _Job:
                 self._apart_or(file, functools.partial(self._image, file, cleaner))
             for number, file in enumerate(self.reports):
                 self._apart_or(file, functools.partial(self._report, file, number, cleaner))
+            if len(self.people) > 1:
+                self.apart += [(source, "files of several patients call themselves one study") for source in self.people.values()]
+                return self._end(APART, None, None)
             if not self.written:
                 return self._end(EMPTY, None, None)
             verdict = self._second_reading()
@@ -189,6 +193,8 @@ class _Job:
     def _image(self, file: File, cleaner: TextCleaner) -> None:
         source = header.open_dataset(file.path)
         pictures.require_whole(source)
+        with header.quiet():
+            self.people.setdefault(patient_identity(source, self.key) or "", file.source)
         seen, redaction = self._pixels(source)
         cleaners = Cleaners(text=cleaner.as_tag_cleaner()) if self.order.plan.cleans_headers else None
         clean, actions = deidentify(source if redaction is None else redaction.dataset, self.order.plan.header, self.key, cleaners=cleaners)

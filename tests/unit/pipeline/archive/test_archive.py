@@ -191,6 +191,24 @@ def test_secondary_captures_are_set_apart_unless_the_plan_reads_them(tmp_path):
     assert summary.studies == {"nothing left": 1}
 
 
+def test_files_of_two_patients_that_call_themselves_one_study_are_set_apart(tmp_path):
+    source = tmp_path / "source"
+    planted("CT_small.dcm", source / "one.dcm")
+    planted("CT_small.dcm", source / "two.dcm", PatientID="another", SOPInstanceUID="1.2.3.4")
+    summary = deidentify_archive(source, tmp_path / "out", key_file(tmp_path), PLAN)
+    assert summary.studies == {"set apart": 1}
+    told = (tmp_path / "out" / "private" / "set_apart.csv").read_text()
+    assert "one.dcm,files of several patients" in told
+    assert "two.dcm,files of several patients" in told
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are UTF-8")
+def test_a_file_name_that_is_no_text_is_read_too(tmp_path):
+    source = tmp_path / "source"
+    planted("CT_small.dcm", source / b"caf\xe9\xff.dcm".decode("utf-8", "surrogateescape"))
+    assert deidentify_archive(source, tmp_path / "out", key_file(tmp_path), PLAN).whole
+
+
 def test_members_of_a_zip_are_studies_too(tmp_path):
     source = archive(tmp_path)
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as packed:
