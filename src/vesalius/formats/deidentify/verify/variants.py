@@ -9,6 +9,9 @@ import datetime
 import functools
 import re
 import unicodedata
+from typing import Any
+
+from vesalius.registry import missing_extra
 
 _WORD = re.compile(r"[^\W_]+")
 _DICOM_DATE = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
@@ -33,21 +36,25 @@ def name_words(value: str) -> list[str]:
 _TITLES = frozenset({"prof", "phd", "miss", "mrs", "the", "von", "van", "den", "der", "and", "rad", "tech", "jun", "sen", "esq"})
 
 
+def _library() -> Any:  # noqa: ANN401 - the library is not typed
+    try:
+        import jellyfish
+    except ModuleNotFoundError as error:
+        raise missing_extra("jellyfish", "searching for misspelt names") from error
+    return jellyfish
+
+
 @functools.lru_cache(maxsize=4096)
 def sound(word: str) -> str:
     """How a word is spoken (Metaphone)."""
-    import jellyfish
-
-    return jellyfish.metaphone(word)
+    return str(_library().metaphone(word))
 
 
 def alike(one: str, other: str) -> bool:
     """Whether two folded words of five letters or more are one letter apart, or two and sound the same."""
     if min(len(one), len(other)) < 5 or abs(len(one) - len(other)) > 2:
         return False
-    import jellyfish
-
-    apart = jellyfish.damerau_levenshtein_distance(one, other)
+    apart = _library().damerau_levenshtein_distance(one, other)
     return apart <= 1 or (apart <= 2 and sound(one) == sound(other))
 
 
