@@ -144,7 +144,7 @@ def test_a_policy_of_ones_own(vesalius, dicom, tmp_path):
 
     text = files("vesalius.safety").joinpath("default_policy.toml").read_text()
     path = tmp_path / "strict.toml"
-    path.write_text(text.replace('version = "1.3.0"', 'version = "2.0.0"').replace("caveat = 0.1 # (provisional) one rewording", "caveat = 0.0 # none", 1))
+    path.write_text(text.replace('version = "1.4.0"', 'version = "2.0.0"').replace("caveat = 0.1 # (provisional) one rewording", "caveat = 0.0 # none", 1))
     said = vesalius("ask", dicom("examples_overlay.dcm"), QUESTION, "--model", "standin", "--policy", path, "--json")
     assert said.json["policy"]["version"] == "2.0.0"
 

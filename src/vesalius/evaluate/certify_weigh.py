@@ -59,7 +59,7 @@ def identity_of(model: Mapping[str, Any]) -> dict[str, str]:
     """Who answered, as a run's provenance has it, in the words that a reader tells the gate."""
     told = {**model, **(model.get("identity") or {})}
     found = {key: str(told[key]) for key in _IDENTITY if told.get(key) is not None}
-    prompt = told.get("prompt_sha256")
+    prompt = told.get("prompt")
     return found if prompt is None else {**found, "prompt": str(prompt)}
 
 

@@ -32,11 +32,11 @@ _POCKET = ModelCard(
         "goes along with most false premises and with opinions stated in the question; with its weights at hand a change of one grey level turns its answers",
     ),
     measured=(
-        "SLAKE, validation: 81.3 (78.7–83.7), n 1,053 right; a kernel SVM 82.1 (79.7–84.5), n 1,053",
-        "VQA-RAD, official test, closed: 61.0 (54.6–67.6), n 272; from the question alone 58.1 (51.3–64.6), n 272",
-        "VQA-RAD, official test, open: 15.6 (10.1–22.3), n 179; from the question alone 15.1 (9.4–21.4), n 179",
-        "VQA-RAD, flips when a question is reworded: 23.1 (18.3–28.6), n 666 pairs",
-        "NIH films, AUROC of pneumonia: 0.827 (0.720–0.916), n 164",
+        "SLAKE, validation: 82.4 (79.9–84.8), n 1,053 right; a kernel SVM 82.1 (79.7–84.5), n 1,053",
+        "VQA-RAD, official test, closed: 59.2 (52.9–65.8), n 272; from the question alone 58.1 (51.3–64.6), n 272",
+        "VQA-RAD, official test, open: 17.3 (11.6–24.0), n 179; from the question alone 15.1 (9.4–21.4), n 179",
+        "VQA-RAD, flips when a question is reworded: 26.3 (20.6–32.9), n 651 pairs",
+        "NIH films, AUROC of pneumonia: 0.834 (0.733–0.920), n 164",
     ),
 )
 _LLAVA_MED = ModelCard(
