@@ -1,0 +1,89 @@
+"""Identifiers that have a form or a label: numbers, phones, addresses, hospitals, ages. One row for each rule.
+
+In: folded text. Out: finds. The rows stand in `rules.toml`; capitals and small letters are alike to them but for groups that say `(?-i:...)`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from vesalius.formats.deidentify.text import lexicon
+from vesalius.formats.deidentify.text.fold import Views
+from vesalius.formats.deidentify.text.lexicon import words as listed
+from vesalius.formats.deidentify.text.spans import Find
+
+
+class Row(NamedTuple):
+    """One rule, as `rules.toml` has it."""
+
+    kind: str
+    name: str
+    pattern: str
+    rank: int
+    raw: bool = False
+    need: str = ""
+
+
+@functools.cache
+def rows() -> tuple[Row, ...]:
+    """All rules in the order of the file."""
+    data = tomllib.loads(importlib.resources.files(__package__).joinpath("rules.toml").read_text(encoding="utf-8"))
+    return tuple(Row(**{**row, "pattern": "".join(row["pattern"].splitlines())}) for row in data["rule"])
+
+
+@functools.cache
+def _compiled() -> tuple[tuple[Row, re.Pattern[str]], ...]:
+    return tuple((row, re.compile(row.pattern, re.IGNORECASE)) for row in rows())
+
+
+def find(views: Views) -> Iterator[Find]:
+    """What the rows find in a text."""
+    for row, pattern in _compiled():
+        text = views.plain if row.raw else views.loose
+        if row.need and not any(sign in text for sign in row.need):
+            continue
+        for match in pattern.finditer(text):
+            group = next((name for name in ("v", "w", "x") if match.groupdict().get(name)), None)
+            start, end = match.span(group) if group else match.span()
+            if row.kind == "place":
+                start, end = _proper(text, start, end)
+            if start < end and (row.name != "city and state" or not all(map(lexicon.known, text[start:end].partition(",")[0].replace("X", "").split()))):
+                yield Find(start, end, row.kind, row.name, row.rank)
+
+
+def _proper(text: str, start: int, end: int) -> tuple[int, int]:
+    """The part of a place's name that names it: `The Mercy General` without `The` and `General`; nothing of `Outpatient` or `Emergency Department`."""
+    words = [word.span() for word in re.finditer(r"[A-Za-z][\w'-]*", text[start:end])]
+    first = last = -1
+    for at in range(len(words) - 1, -1, -1):
+        low, high = start + words[at][0], start + words[at][1]
+        word = text[low:high]
+        if first >= 0 and re.search(r"[.;:\n]\s", text[high : start + words[at + 1][0] + 1]) and word.lower() not in listed("leading"):
+            break
+        if _names(word):
+            first, last = at, max(last, at)
+        elif word.lower() in listed("leading") and first == at + 1:
+            first = at
+        elif (
+            word.lower() not in listed("generic")
+            and word.lower() not in listed("leading")
+            and not (first >= 0 and word[0].isupper() and word.lower() in listed("placeable"))
+        ):
+            break
+    return (start + words[first][0], start + words[last][1]) if last >= 0 else (start, start)
+
+
+def _names(word: str) -> bool:
+    small = word.lower()
+    return (
+        word[0].isupper()
+        and small not in listed("generic")
+        and small not in listed("leading")
+        and (small in listed("placeable") or not lexicon.known(word))
+        and set(small) != {"x"}
+    )
