@@ -68,7 +68,7 @@ CARD = base.DataCard(
     url="https://osf.io/89kps/",
     caveats=(
         "The published split is by question: all 203 test images occur in training.",
-        "The templated rows repeat 284 of the 451 test questions on their images, each with its answer (277 if the last of equal rows counts); they are left out except under 'leaked'.",
+        "The templated rows repeat 284 of the 451 test questions on their images, each with its answer (277: the last of equal rows); only 'leaked' has them.",
         "Images carry a burned-in MedPix mark, a shortcut that a model can learn.",
         "No patient identity, sex or age is given: a cluster is an image (two images of one case are one cluster).",
         "Tags of linked pairs are not perfect; a handful of strict pairs have different answers.",

@@ -1,0 +1,216 @@
+"""Reads what is written in a picture, at any angle, faint or small: several looks with one text detector, then one reader for what they find.
+
+In: grey pixels. Out: `Box`, where and what. The detector and the reader are PP-OCRv6 (small) in the wheel of `rapidocr`; nothing is fetched.
+Looks: the picture as it is; the picture against its surroundings, upright and turned by 90 degrees; and at twice the size those parts where the cheap pass
+(`letters`) suspects more than was found. The detector finds slight tilts and half turns in any of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vesalius.errors import InvalidValue
+from vesalius.formats.deidentify.burned import letters, shapes, views
+from vesalius.formats.deidentify.burned.shapes import Polygon
+from vesalius.registry import missing_extra
+
+Grey = NDArray[np.uint8]
+
+_WHOLE = 1600  # longest side that the detector is given; larger pictures are reduced, and read closely in parts
+_SHORT, _MOST = 736, 3.0  # shorter side to which small pictures are enlarged, and by how much at most
+_NARROW = 64  # the shortest side that the detector is given
+_PART, _OVERLAP = 448, 64  # pixels of a part that is looked at closely
+_SUSPECT = 0.8  # likelihood of a cell from which its part is looked at closely
+_SAME = 0.5  # intersection over union of two boxes of one text
+_WITHIN, _READ = 0.8, 0.9  # share of a box inside of another that was read with this score
+_TALL, _TALLEST = 0.1, 0.25  # of the shorter side: the highest letters that are written on an image, in one to three and in more
+_NARROWEST, _WIDEST = 0.2, 1.2  # width of a letter with its gap, over its height
+_LEAST = 8  # pixels; nothing can be read on a shorter side
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Box:
+    """A text in a picture.
+
+    Attributes:
+        polygon: corners [4, 2] as (x, y) in pixels, float.
+        text: as it was read; never shown by `repr`, for it may name somebody.
+        score: how sure it is that this is text, from 0 to 1; short readings count for less, see `judged`.
+    """
+
+    polygon: Polygon
+    text: str = dataclasses.field(repr=False)
+    score: float
+
+
+class Reader:
+    """Text detector and reader, loaded at the first picture.
+
+    Args:
+        threads: of the processor, for each picture.
+
+    Raises:
+        MissingExtra: from `read`, when the extra `ocr` is not installed.
+    """
+
+    def __init__(self, *, threads: int = 1) -> None:
+        self._threads = threads
+        self._engine: Any = None
+
+    def read(self, grey: Grey) -> tuple[Box, ...]:
+        """Everything that looks written.
+
+        Args:
+            grey: [rows, cols] uint8.
+
+        Returns:
+            Boxes, one for each text, from top to bottom.
+
+        Raises:
+            InvalidValue: not a grey picture of 8 bits.
+            MissingExtra: `rapidocr` is not installed.
+        """
+        if grey.ndim != 2 or grey.dtype != np.uint8:
+            raise InvalidValue(f"a grey picture of 8 bits is needed (got {grey.dtype} of shape {grey.shape})", remedy="give uint8 [rows, cols]")
+        if min(grey.shape) < _LEAST or grey.min() == grey.max():
+            return ()
+        boxes = judged(self._groups(grey, self._looks(grey)), grey.shape)
+        return tuple(sorted(boxes, key=lambda box: (float(box.polygon[:, 1].min()), float(box.polygon[:, 0].min()))))
+
+    def _looks(self, grey: Grey) -> list[Polygon]:
+        against = (
+            views.local(grey.astype(np.float32)) if max(grey.shape) <= _WHOLE else views.local(_resized(grey, _WHOLE / max(grey.shape)).astype(np.float32))
+        )
+        factor = max(against.shape) / max(grey.shape)
+        turned = [np.stack((against.shape[1] - p[:, 1], p[:, 0]), axis=1) for p in self._detect(np.ascontiguousarray(np.rot90(against)))]
+        found = [*self._detect(grey), *(p / factor for p in (*self._detect(against), *turned))]
+        for top, left, part in _suspects(grey, found):
+            zoom = 2.0 if factor > 0.5 else 1.0
+            found += [p / zoom + (left, top) for p in self._detect(_resized(views.local(part.astype(np.float32)), zoom))]
+        return found
+
+    def _detect(self, grey: Grey) -> list[Polygon]:
+        """Corners of what looks like text. The picture is brought to a size that suits the detector and that bounds the work: letters of a small one are
+        enlarged, a large one is reduced, a narrow one gets a border.
+        """
+        factor = min(max(1.0, _SHORT / min(grey.shape)), _MOST, _WHOLE / max(grey.shape))
+        sized = _resized(grey, factor)
+        rows, cols = (max(_NARROW, side) for side in sized.shape)
+        sized = np.pad(sized, ((0, rows - sized.shape[0]), (0, cols - sized.shape[1])), mode="edge")
+        boxes = self._loaded()._load_det_model()(np.repeat(sized[..., None], 3, axis=2)).boxes
+        return [] if boxes is None else [np.asarray(box, np.float64) / factor for box in boxes]
+
+    def _groups(self, grey: Grey, found: list[Polygon]) -> list[Box]:
+        """One box for boxes of one text: the corners of all, the reading of the largest; what lies inside of a text that was read is part of it."""
+        groups: list[list[Polygon]] = []
+        for polygon in sorted(found, key=shapes.area, reverse=True):
+            home = next((g for g in groups if shapes.overlap(g[0], polygon) > _SAME), None)
+            groups.append([polygon]) if home is None else home.append(polygon)
+        boxes: list[Box] = []
+        for group in groups:
+            around = shapes.around(np.concatenate(group))
+            if not any(box.score > _READ and shapes.inside(around, box.polygon) > _WITHIN for box in boxes):
+                boxes.append(Box(around, *self._best(grey, group[0])))
+        return boxes
+
+    def _best(self, grey: Grey, polygon: Polygon) -> tuple[str, float]:
+        """The surest reading of a box: as it stands, else turned over, else against its surroundings both ways."""
+        line = shapes.cut(grey, polygon)
+        best = ("", 0.0)
+        for look in (
+            lambda: line,
+            lambda: line[::-1, ::-1],
+            lambda: views.local(line.astype(np.float32)),
+            lambda: views.local(line[::-1, ::-1].astype(np.float32)),
+        ):
+            best = max(best, self._words(np.ascontiguousarray(look())), key=lambda reading: reading[1])
+            if best[1] > _READ:
+                break
+        return best
+
+    def _words(self, line: Grey) -> tuple[str, float]:
+        from rapidocr.ch_ppocr_rec import TextRecInput
+
+        reader = self._loaded()._load_rec_model()
+        answer = reader(TextRecInput(img=[np.repeat(line[..., None], 3, axis=2)], return_word_box=False))
+        text = str(answer.txts[0]).strip()
+        return text, float(answer.scores[0]) if text else 0.0
+
+    def _loaded(self) -> Any:  # noqa: ANN401 - a foreign object without types
+        if self._engine is None:
+            try:
+                import onnxruntime  # noqa: F401 - rapidocr names it only when it is too late
+                from rapidocr import RapidOCR
+            except ModuleNotFoundError as error:
+                raise missing_extra("rapidocr", "reading text in pixels") from error
+            threads = "EngineConfig.onnxruntime.intra_op_num_threads"
+            self._engine = RapidOCR(
+                params={"Global.log_level": "critical", threads: self._threads, "EngineConfig.onnxruntime.inter_op_num_threads": 1, "Det.limit_side_len": 32}
+            )
+        return self._engine
+
+
+def _resized(grey: Grey, factor: float) -> Grey:
+    import cv2
+
+    if factor == 1:
+        return grey
+    size = tuple(max(1, round(side * factor)) for side in grey.shape[::-1])
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), np.uint8)
+
+
+def _suspects(grey: Grey, found: list[Polygon]) -> Iterator[tuple[int, int, Grey]]:
+    """Parts of the picture with suspicious cells that no box covers: top, left, pixels."""
+    import cv2
+
+    heat = np.zeros((-(-grey.shape[0] // letters.CELL), -(-grey.shape[1] // letters.CELL)), np.float32)
+    for factor, cells in letters.maps(grey):
+        spread = np.repeat(np.repeat(cells, factor, axis=0), factor, axis=1)[: heat.shape[0], : heat.shape[1]]
+        heat[: spread.shape[0], : spread.shape[1]] = np.maximum(heat[: spread.shape[0], : spread.shape[1]], spread)
+    known = np.zeros(heat.shape, np.uint8)
+    for polygon in found:
+        cv2.fillPoly(known, [np.rint(polygon / letters.CELL).astype(np.int32)], 1)
+    hot = (heat >= _SUSPECT) & (cv2.dilate(known, np.ones((3, 3), np.uint8)) == 0)
+    step = _PART - _OVERLAP
+    for top in range(0, max(1, grey.shape[0] - _OVERLAP), step):
+        for left in range(0, max(1, grey.shape[1] - _OVERLAP), step):
+            inside = hot[top // letters.CELL : (top + _PART) // letters.CELL, left // letters.CELL : (left + _PART) // letters.CELL]
+            if np.count_nonzero(inside) > 1:
+                yield top, left, np.ascontiguousarray(grey[top : top + _PART, left : left + _PART])
+
+
+def judged(boxes: Sequence[Box], shape: tuple[int, ...]) -> tuple[Box, ...]:
+    """Boxes with scores that take their shape into account; ribs, vessels and rings are often taken for one or two letters.
+
+    One letter counts a quarter, unless it stands beside a text of its height; two letters 0.4 times unless they were read with 0.9, three 0.6 times unless
+    with 0.8. Signs are not counted.
+    Letters that are higher than a quarter of the picture (up to three: a tenth), or of a width that their height does not allow, count a quarter.
+
+    Args:
+        boxes: with the reader's own scores. shape: (rows, cols) of the picture.
+    """
+    first = [dataclasses.replace(box, score=box.score * _weight(box, shape)) for box in boxes]
+    texts = [box for box in first if box.score >= 0.5 and _count(box.text) > 2]
+    return tuple(
+        raw if _count(raw.text) == 1 and raw.score >= 0.5 and any(shapes.beside(raw.polygon, other.polygon) for other in texts) else box
+        for raw, box in zip(boxes, first, strict=True)
+    )
+
+
+def _count(text: str) -> int:
+    return sum(sign.isalnum() for sign in text)
+
+
+def _weight(box: Box, shape: tuple[int, ...]) -> float:
+    count = _count(box.text)
+    long, short = shapes.sides(box.polygon)
+    width = long / max(short, 1.0) / max(count, 1)
+    if count <= 1 or short > (_TALLEST if count > 3 else _TALL) * min(shape[:2]) or not _NARROWEST <= width <= _WIDEST:
+        return 0.25
+    enough, otherwise = {2: (0.9, 0.4), 3: (0.8, 0.6)}.get(count, (0.0, 1.0))
+    return 1.0 if box.score >= enough else otherwise

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+pytest.importorskip("rapidocr", reason="needs the extra ocr")
+pytest.importorskip("onnxruntime", reason="needs the extra ocr")
+
+from tests.unit.formats.deidentify.burned.drawn import box, letters
+from vesalius.errors import InvalidValue, MissingExtra
+from vesalius.formats.deidentify.burned.reading import Reader, judged
+
+SHAPE = (512, 512)
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader()
+
+
+def said(reader: Reader, grey: np.ndarray) -> str:
+    return " ".join(b.text for b in reader.read(grey) if b.score >= 0.5)
+
+
+def test_a_name_and_a_date_are_read_where_they_stand(reader):
+    boxes = reader.read(letters("DOE, JOHN 12.03.1970", cols=320, at=(40, 50)))
+    assert boxes[0].text.replace(" ", "") == "DOE,JOHN12.03.1970"
+    assert boxes[0].score > 0.9
+    assert boxes[0].polygon.shape == (4, 2)
+    left, top = boxes[0].polygon.min(axis=0)
+    assert 30 < left < 50
+    assert 40 < top < 62
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+def test_turned_text_is_read(reader, turns):
+    assert "1970" in said(reader, np.rot90(letters("DOE JOHN 1970", cols=256), turns))
+
+
+def test_dark_and_faint_text_is_read(reader):
+    assert "DOE" in said(reader, letters("DOE JOHN 1970", ground=180, level=20))
+    assert "1970" in said(reader, letters("DOE JOHN 1970", ground=60, level=72, noise=3))
+
+
+def test_nothing_is_read_in_noise_and_in_an_even_picture(reader):
+    assert reader.read(np.full((100, 100), 7, np.uint8)) == ()
+    assert said(reader, np.random.default_rng(0).integers(40, 60, (128, 128)).astype(np.uint8)) == ""
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 500), (7, 7), (8, 8), (9, 200), (8, 60000)])
+def test_tiny_and_narrow_pictures_are_read(reader, shape):
+    assert isinstance(reader.read(np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)), tuple)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8)), np.zeros(8, np.uint8)])
+def test_other_than_grey_bytes_is_refused(reader, wrong):
+    with pytest.raises(InvalidValue, match="grey picture"):
+        reader.read(wrong)
+
+
+def test_without_its_packages_the_extra_is_named(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    with pytest.raises(MissingExtra, match="rapidocr"):
+        Reader().read(letters("DOE"))
+
+
+def test_a_single_letter_counts_little_unless_a_text_stands_beside_it():
+    alone = judged([box(10, 10, 22, 22, "O")], SHAPE)
+    assert alone[0].score < 0.3
+    name, initial = judged([box(10, 10, 80, 22, "DOE JO"), box(84, 10, 94, 22, "H")], SHAPE)
+    assert min(name.score, initial.score) > 0.9
+
+
+def test_short_readings_need_to_be_sure():
+    assert judged([box(10, 10, 30, 22, "AP", 0.95)], SHAPE)[0].score == 0.95
+    assert judged([box(10, 10, 30, 22, "AP", 0.7)], SHAPE)[0].score == pytest.approx(0.28)
+    assert judged([box(10, 10, 40, 22, "SES", 0.7)], SHAPE)[0].score == pytest.approx(0.42)
+
+
+def test_letters_of_impossible_shape_count_little():
+    assert judged([box(0, 0, 500, 300, "LUNGS")], SHAPE)[0].score < 0.3
+    assert judged([box(0, 0, 500, 20, "RIBS")], SHAPE)[0].score < 0.3
