@@ -45,7 +45,8 @@ def mix(recipe: str | None, out: Path | None, data: Path | None, as_json: bool, 
 
     if options["listed"]:
         found = {name: recipes.read(name) for name in recipes.named()}
-        click.echo(json.dumps({n: m.about for n, m in found.items()}, indent=1) if as_json else columns(("RECIPE", "ROWS", "WHAT"), map(_row, found.items())))
+        told: Any = {name: mixture.about for name, mixture in found.items()}
+        click.echo(json.dumps(told, indent=1) if as_json else columns(("RECIPE", "ROWS", "WHAT"), [_row(each) for each in found.items()]))
         return
     if recipe is None or (out is None and not options["plan"]):
         raise click.UsageError("nothing to do: name RECIPE and -o OUT, or RECIPE and --plan, or --list", click.get_current_context())

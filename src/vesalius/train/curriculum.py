@@ -35,6 +35,7 @@ from vesalius.train.curve import Evaluation, Log, Step, draw
 from vesalius.train.development import Development
 from vesalius.train.examples import Example
 from vesalius.train.features import Seen, Texts, final_states, image_features, pictures, text_features
+from vesalius.train.instructions import instructions
 from vesalius.train.loop import fit, native_bfloat16
 from vesalius.train.objectives import Answers
 from vesalius.train.options import ModelOptions, SourceOptions
@@ -44,7 +45,7 @@ from vesalius.train.recipe import Recipe, Source, Stage
 
 ADAPTERS = "adapters"
 BLANK_PROBES = 100
-OWN_QUESTIONS = ("vqa-rad", "slake", "nih-cxr")  # data sets with labelled questions; other sources are made of their attributes
+OWN_QUESTIONS = ("vqa-rad", "slake", "nih-cxr", "instructions")  # sources with labelled questions; others are made of attributes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -199,6 +200,8 @@ def gather(recipe: Recipe, root: Path) -> tuple[list[Example], list[Example]]:
             held_out += material.questions(source.dataset, root, Split.DEVELOPMENT, source=name, protocol=options.protocol)
         elif source.dataset == "nih-cxr":
             held_out += material.findings(root, Split.DEVELOPMENT, source=name, wordings=())
+        elif source.dataset == "instructions":
+            held_out += instructions(options.path, root, Split.DEVELOPMENT, source=name)
     overlap = {e.image for e in training} & {e.image for e in held_out}
     if overlap:
         raise ValueError(f"{len(overlap)} images are both trained on and held out, such as {min(overlap)}")
@@ -256,8 +259,12 @@ def _source(name: str, source: Source, options: SourceOptions, root: Path, seed:
             found = material.descriptions(root, source=name)
         case "blanks":
             found = material.blanks(so_far, source=name)
+        case "instructions":
+            found = instructions(options.path, root, Split.TRAIN, source=name)
         case _:
-            raise ConfigError(f"sources.{name}: no material is made of {source.dataset!r}", remedy="use vqa-rad, slake, nih-cxr, descriptions or blanks (last)")
+            raise ConfigError(
+                f"sources.{name}: no material is made of {source.dataset!r}", remedy="use vqa-rad, slake, nih-cxr, descriptions, instructions or blanks (last)"
+            )
     return found[: source.limit] if source.limit else found
 
 

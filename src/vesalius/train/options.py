@@ -22,6 +22,7 @@ class SourceOptions:
         wordings: numbers of `templates.finding_questions`, for nih-cxr. protocol: of the data set's split.
         families: of rewordings; what is not named is held out. pairs: whether human wordings of one question are compared too.
         pressures: that a yes/no question is put under as well, of `instruct.pressure`; what is not named is held out.
+        path: of instructions: a file or folder that `vesalius instruct build` or `mix` wrote.
     """
 
     rewordings: int = 0
@@ -31,6 +32,7 @@ class SourceOptions:
     families: tuple[str, ...] = FAMILIES
     pairs: bool = False
     pressures: tuple[str, ...] = ()
+    path: str = ""
 
     def __post_init__(self) -> None:
         for kind, names, known in (("family of rewordings", self.families, FAMILIES), ("pressure", self.pressures, tuple(PRESSURES))):
