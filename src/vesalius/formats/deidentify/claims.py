@@ -5,6 +5,7 @@ In: the source, the new dataset, the profile, the key's id. Out: the new dataset
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import re
 from typing import TYPE_CHECKING
@@ -27,12 +28,16 @@ _MEANINGS = dict([_BASIC, *CODES.values(), ("113101", "Clean Pixel Data Option")
 _METHOD = re.compile(r"Vesalius [0-9a-z.+]{1,16}, PS3\.15 \d{4}[a-z] Basic Profile, key ([0-9a-f]{12})")
 
 
-def _method(key: Key) -> str:
+@functools.cache
+def _version() -> str:
     try:
-        version = importlib.metadata.version("vesalius")
+        return importlib.metadata.version("vesalius")[:16]
     except importlib.metadata.PackageNotFoundError:
-        version = "0"
-    return f"Vesalius {version[:16]}, PS3.15 {table().edition} Basic Profile, key {key.id}"
+        return "0"
+
+
+def _method(key: Key) -> str:
+    return f"Vesalius {_version()}, PS3.15 {table().edition} Basic Profile, key {key.id}"
 
 
 def _earlier(source: Dataset) -> list[str]:

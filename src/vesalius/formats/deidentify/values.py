@@ -5,9 +5,11 @@ In: a VR and a value as pydicom gives it. Out: a new value. Nothing here knows t
 
 from __future__ import annotations
 
+import copy
 import datetime
 import math
 import re
+from collections.abc import MutableSequence
 from typing import TYPE_CHECKING, Any
 
 from pydicom.multival import MultiValue
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
 
 TEXTS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+PROSE = frozenset({"LO", "LT", "ST", "UC", "UT"})
+"""Texts in which people write sentences; SH, CS and AE hold codes."""
 _NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV", "AT"})
 RAW = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _DUMMIES = {"DA": "19000101", "TM": "000000", "DT": "19000101000000", "AS": "000Y", "UR": "urn:removed"}
@@ -28,6 +32,27 @@ CONTINUOUS POINT MULTIPOINT POLYLINE POLYGON CIRCLE ELLIPSE ELLIPSOID INTERPOLAT
 MATRIX Y N
 """
 STRUCTURE = frozenset(_WORDS.split()) | {"HAS OBS CONTEXT", "HAS ACQ CONTEXT", "HAS CONCEPT MOD", "HAS PROPERTIES", "INFERRED FROM", "SELECTED FROM"}
+
+
+_CODES = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080119})
+_PUBLIC_SCHEMES = frozenset(["DCM", "SCT", "SRT", "SNM3", "LN", "RADLEX", "UCUM", "FMA", "UMLS", "MDC", "NCIt", "I10", "I9", "BI", "ACR", "UBERON", "RXNORM"])
+_MACHINE_WORDS = ("Manufacturer", "SoftwareVersion", "CodingScheme", "Mapping", "Algorithm", "FilterType", "Kernel")
+
+
+def technical(element: DataElement, scheme: str | None) -> bool:
+    """Whether a text says what a machine is, or is a code of a public scheme: a text cleaner would take its words for names and its digits for numbers."""
+    if int(element.tag) in _CODES:
+        return scheme in _PUBLIC_SCHEMES
+    return any(word in element.keyword for word in _MACHINE_WORDS)
+
+
+def copied(element: DataElement) -> DataElement:
+    """A copy; values that cannot change are shared, for copying them deeply takes a fifth of the time."""
+    if isinstance(element.value, MutableSequence | bytearray):
+        return copy.deepcopy(element)
+    new = object.__new__(type(element))
+    new.__dict__.update(element.__dict__)
+    return new
 
 
 def kind(vr: str) -> str:

@@ -5,9 +5,9 @@ In: a dataset, profile, key, cleaners. Out: a new dataset and the records. The s
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import enum
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,12 @@ def patient_identity(dataset: Dataset, key: Key) -> str | None:
     return f"\0{name}\0{header.text(dataset, 'PatientBirthDate') or ''}" if name else None
 
 
+@functools.lru_cache(maxsize=8192)
+def _rule(tag: int) -> Rule | None:
+    return table().rule(tag)
+
+
+@functools.lru_cache(maxsize=8192)
 def _allowed(tag: int) -> tuple[str, ...]:
     """The VRs that the data dictionary gives a tag; empty when it does not know the tag."""
     from pydicom.datadict import dictionary_VR
@@ -99,6 +105,7 @@ class Walk:
     def __init__(self, profile: Profile, key: Key, cleaners: Cleaners, *, days: int, safe: Safe) -> None:
         self.profile, self.key, self.cleaners, self.days, self.safe = profile, key, cleaners, days, safe
         self.records: list[Action] = []
+        self._resolved: dict[str, Resolved] = {}
 
     def dataset(self, source: Dataset, where: str = "", mode: _Mode = _Mode.PLAIN, depth: int = 0) -> Dataset:
         """A new dataset from a source or from an item of one of its sequences.
@@ -112,8 +119,8 @@ class Walk:
             raise UserError(f"the header nests sequences deeper than {_MAX_DEPTH}", remedy="give a file whose header is sound")
         new = Dataset()
         self.overlays = self._overlays(source) if depth == 0 else {}
-        for tag in sorted(source.keys()):
-            if depth == 0 and tag in WRITTEN:
+        for tag in sorted(source.keys(), key=int):  # plain numbers compare fast
+            if depth == 0 and int(tag) in WRITTEN:
                 continue
             path = f"{where}({tag.group:04X},{tag.element:04X})"
             try:
@@ -145,58 +152,62 @@ class Walk:
             return b""
 
     def _element(self, source: Dataset, element: DataElement, path: str, mode: _Mode, depth: int) -> DataElement | None:
-        tag, group = element.tag, element.tag.group
-        if tag == _DOCUMENT and element.value and not self.profile.replace_encapsulated_document:
+        tag, group, number = element.tag, element.tag.group, int(element.tag)
+        if number == _DOCUMENT and element.value and not self.profile.replace_encapsulated_document:
             raise UserError(
                 "the file embeds a document (0042,0011), which is not cleaned", remedy="leave it out, or set replace_encapsulated_document to empty it"
             )
         if tag.is_private:
             return self._private(source, element, path, mode, depth)
-        rule = table().rule(tag)
+        rule = _rule(number)
         if 0x5000 <= group <= 0x50FF:
             return self._removed(element, path, "curve, basic X")
         if 0x6000 <= group <= 0x60FF:
             return self._overlay(element, path)
-        if tag in _ALSO_REMOVED or (tag == _CHARACTERISTICS and not self.profile.retain_safe_private):
-            return self._removed(element, path, _ALSO_REMOVED.get(tag, "describes removed private blocks"))
+        if number in _ALSO_REMOVED or (number == _CHARACTERISTICS and not self.profile.retain_safe_private):
+            return self._removed(element, path, _ALSO_REMOVED.get(number, "describes removed private blocks"))
         if rule is not None:
             return self._ruled(source, element, rule, path, mode, depth)
-        if tag.element == 0 or group <= 0x0004 or not _allowed(tag):
+        if tag.element == 0 or group <= 0x0004 or not _allowed(number):
             return self._removed(element, path, "not an attribute of a data set" if tag.element == 0 or group <= 0x0004 else "unknown attribute")
         if self._misfit(element):
             return self._removed(element, path, "not of the tag's value representation")
         if element.VR == "SQ":
             return self._sequence(element, path, mode, depth)
-        return self._unruled(element, path, mode)
+        return self._unruled(source, element, path, mode)
 
     @staticmethod
     def _misfit(element: DataElement) -> bool:
         """Whether the file gives text, numbers, bytes or items where the tag has another of these: the table does not speak of what may stand there."""
-        allowed, vr = _allowed(element.tag), element.VR
+        allowed, vr = _allowed(int(element.tag)), element.VR
         if isinstance(element.value, bytes) and element.value[:4] in _ITEM_STARTS and vr == "UN":
             return True
         if vr in ("DS", "IS") and not values.numeric(element.value):
             return True
         return bool(allowed and vr not in allowed and element.value) and values.kind(vr) not in {values.kind(one) for one in allowed}
 
-    def _unruled(self, element: DataElement, path: str, mode: _Mode) -> DataElement | None:
-        """An attribute that the table does not name: it stays, unless the sequence around it is replaced or cleaned."""
+    def _unruled(self, source: Dataset, element: DataElement, path: str, mode: _Mode) -> DataElement | None:
+        """An attribute that the table does not name: it stays, unless the sequence around it is replaced or cleaned, or it is prose and there is a cleaner."""
         if not element.value and element.value != 0:
-            return _copied(element)
+            return values.copied(element)
+        if mode is _Mode.PLAIN and int(element.tag) == _TEXT_VALUE:
+            return self._changed(element, path, "text of a content item", "D", values.REMOVED)
         if mode is _Mode.PLAIN:
-            content = element.tag == _TEXT_VALUE
-            return self._changed(element, path, "text of a content item", "D", values.REMOVED) if content else _copied(element)
+            prose = (
+                self.cleaners.text is not None and element.VR in values.PROSE and not values.technical(element, header.text(source, "CodingSchemeDesignator"))
+            )
+            return self._cleaned_if_needed(element, path, "text that the table does not name") if prose else values.copied(element)
         if element.VR == "UI":
-            return _copied(element) if self.profile.retain_uids else self._renamed(element, path, "inside a sequence")
+            return values.copied(element) if self.profile.retain_uids else self._renamed(element, path, "inside a sequence")
         if mode is _Mode.CLEAN:
-            free = element.VR in values.TEXTS - {"CS", "PN"}
-            return self._cleaned(element, path, "inside a cleaned sequence") if free else _copied(element)
+            free = element.VR in values.TEXTS - {"CS", "PN"} and not values.technical(element, header.text(source, "CodingSchemeDesignator"))
+            return self._cleaned(element, path, "inside a cleaned sequence") if free else values.copied(element)
         if element.VR == "CS" and all(str(one) in values.STRUCTURE for one in values.many(element.value)):
-            return _copied(element)
+            return values.copied(element)
         return self._changed(element, path, "inside a replaced sequence", "D", values.dummy(element.VR, element.value))
 
     def _ruled(self, source: Dataset, element: DataElement, rule: Rule, path: str, mode: _Mode, depth: int) -> DataElement | None:
-        resolved = self.profile.resolve(rule)
+        resolved = self._resolved.get(rule.tag) or self._resolved.setdefault(rule.tag, self.profile.resolve(rule))
         if resolved.action in ("K", "C", "U*") and self._misfit(element):
             return self._removed(element, path, "not of the tag's value representation")
         if resolved.option == "retain_longitudinal_full_dates" and not values.temporal(element.VR, element.value):
@@ -216,7 +227,7 @@ class Walk:
             self._record(element.tag, path, reason, "K", self._bytes(element), element.VR)
             if element.VR == "SQ":
                 return self._sequence(element, path, mode, depth)
-            kept = _copied(element)
+            kept = values.copied(element)
             if element.tag == _AGE:
                 kept.value = values.capped(kept.value)
             return kept
@@ -224,7 +235,7 @@ class Walk:
             self._record(element.tag, path, reason, "U*", self._bytes(element), element.VR)
             return self._sequence(element, path, mode, depth)
         if empty:
-            return _copied(element)
+            return values.copied(element)
         if action == "U":
             return self._renamed(element, path, reason) if element.VR == "UI" else self._removed(element, path, reason)
         if element.tag in (_NAME, _ID):
@@ -267,16 +278,24 @@ class Walk:
             texts, reason = [values.REMOVED], f"{reason}, the cleaner failed"
         return self._changed(element, path, reason, "C", texts if len(texts) > 1 else texts[0] if texts else "")
 
+    def _cleaned_if_needed(self, element: DataElement, path: str, reason: str) -> DataElement:
+        """The element cleaned; what the cleaner leaves alone stays, byte by byte and without a record."""
+        cleaned = self._cleaned(element, path, reason)
+        if values.many(cleaned.value) == [str(one) for one in values.many(element.value)]:
+            self.records.pop()
+            return values.copied(element)
+        return cleaned
+
     def _renamed(self, element: DataElement, path: str, reason: str, action: str = "U") -> DataElement:
         uids = [str(one) for one in values.many(element.value)]
         new = [self.key.uid(uid) for uid in uids]
         if new == uids and all(uid.startswith(STANDARD_ROOT) for uid in uids):
-            return _copied(element)
+            return values.copied(element)
         return self._changed(element, path, reason, action, new if len(new) > 1 else new[0])
 
     @staticmethod
     def _vr(element: DataElement) -> str:
-        allowed = _allowed(element.tag)
+        allowed = _allowed(int(element.tag))
         return element.VR if not allowed or element.VR in allowed else allowed[0]
 
     def _changed(self, element: DataElement, path: str, reason: str, action: str, value: Any) -> DataElement:  # noqa: ANN401
@@ -318,7 +337,7 @@ class Walk:
         if vr == "UI" and element.value and not self.profile.retain_uids:
             return self._renamed(element, path, reason)
         self._record(tag, path, reason, "K", self._bytes(element), vr)
-        return self._sequence(element, path, mode, depth) if vr == "SQ" else _copied(element)
+        return self._sequence(element, path, mode, depth) if vr == "SQ" else values.copied(element)
 
     def _creators(self, source: Dataset, new: Dataset, where: str) -> None:
         """Keep the creators of blocks of which something stayed, remove the others."""
@@ -329,7 +348,7 @@ class Walk:
             if not tag.is_private_creator or tag in new:
                 continue
             if (tag.group, tag.element) in used:
-                new[tag] = _copied(source[tag])
+                new[tag] = values.copied(source[tag])
             else:
                 self._removed(source[tag], f"{where}({tag.group:04X},{tag.element:04X})", "basic X")
 
@@ -355,7 +374,7 @@ class Walk:
             return self._removed(element, path, "overlay, basic X")
         if element.tag.element == _OVERLAY_DATA:
             return self._changed(element, path, "clean_graphics C", "C", bits)
-        return self._cleaned(element, path, "clean_graphics C") if element.VR in values.TEXTS - {"CS"} else _copied(element)
+        return self._cleaned(element, path, "clean_graphics C") if element.VR in values.TEXTS - {"CS"} else values.copied(element)
 
 
 def _creator(source: Dataset, group: int, block: int) -> str | None:
@@ -363,7 +382,3 @@ def _creator(source: Dataset, group: int, block: int) -> str | None:
         return str(source[group, block].value).strip(" \0") or None
     except header.parser_failures():
         return None
-
-
-def _copied(element: DataElement) -> DataElement:
-    return copy.deepcopy(element)

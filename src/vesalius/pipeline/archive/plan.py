@@ -18,7 +18,6 @@ from vesalius.formats.deidentify import Profile
 _READ = ("triage", "all", "nothing")
 _CAPTURES = ("refuse", "read")
 _FINDERS = ("rules", "presidio")
-_CLEANING = ("clean_descriptors", "clean_structured_content")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Text:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """All of it. header: the options of PS3.15; those that clean texts are given our text cleaner."""
+    """All of it. header: the options of PS3.15; our text cleaner cleans what they clean, and the sentences that the standard's table does not name."""
 
     header: Profile = dataclasses.field(default_factory=Profile)
     pixels: Pixels = dataclasses.field(default_factory=Pixels)
@@ -74,11 +73,6 @@ class Plan:
             ConfigError: not readable, an unknown key or value, or options that exclude each other.
         """
         return config.read(path, cls, overrides=overrides)
-
-    @property
-    def cleans_headers(self) -> bool:
-        """Whether texts of headers are cleaned instead of removed."""
-        return any(getattr(self.header, name) for name in _CLEANING)
 
     def digest(self) -> str:
         """16 hexadecimal digits: another plan has others."""

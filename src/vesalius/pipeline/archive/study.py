@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 
 RELEASED, APART, EMPTY, BEFORE = "released", "set apart", "nothing left", "done before"
 _HEADERS_FOR_NAMES = 40
+_HOUSES = (
+    "hospital hospitals clinic clinics center centre medical university general regional community memorial health healthcare system systems imaging radiology"
+)
+_PARTS = "department institute institution school college national county city state north south east west central of the and for at in"
+_OF_ANY_HOUSE = frozenset(f"{_HOUSES} {_PARTS} medicine diagnostic diagnostics cancer heart care surgery trauma veterans affairs".split()) | {""}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +201,7 @@ class _Job:
         with header.quiet():
             self.people.setdefault(patient_identity(source, self.key) or "", file.source)
         seen, redaction = self._pixels(source)
-        cleaners = Cleaners(text=cleaner.as_tag_cleaner()) if self.order.plan.cleans_headers else None
+        cleaners = Cleaners(text=cleaner.as_tag_cleaner())
         clean, actions = deidentify(source if redaction is None else redaction.dataset, self.order.plan.header, self.key, cleaners=cleaners)
         name = f"{_part(clean.get('SeriesInstanceUID'))}/{_part(clean.get('SOPInstanceUID'))}.dcm"
         path = self.staging / name
@@ -299,12 +304,18 @@ class _Job:
 
 def _names(dataset: Dataset) -> list[str]:
     """Names and numbers of a header that a text may repeat."""
-    found = [header.text(dataset, name) for name in ("PatientID", "AccessionNumber", "PatientTelephoneNumbers", "InstitutionName")]
+    found = [header.text(dataset, name) for name in ("PatientID", "AccessionNumber", "PatientTelephoneNumbers")]
+    found.append(_told_apart(header.text(dataset, "InstitutionName") or ""))
     with header.quiet():
         for element in dataset.iterall():
             if element.VR == "PN":
                 found += [str(one) for one in (element.value if element.VM > 1 else [element.value])]
     return [name for name in found if name]
+
+
+def _told_apart(institution: str) -> str:
+    """The words of an institution's name that are its own: `Medical` and `Center` are words of every report."""
+    return " ".join(word for word in institution.split() if word.strip(".,;()&").casefold() not in _OF_ANY_HOUSE)
 
 
 def _told(hit: Hit) -> dict[str, Any]:

@@ -12,7 +12,6 @@ done.dataset.save_as("clean.dcm", enforce_file_format=True)
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from vesalius.formats import header
 from vesalius.formats.decode import Claim, pixel_keyword
-from vesalius.formats.deidentify.burned import marks, views
+from vesalius.formats.deidentify.burned import marks, shapes, views
 from vesalius.formats.deidentify.burned.allow import allowed
 from vesalius.formats.deidentify.burned.canvas import Canvas
 from vesalius.formats.deidentify.burned.frames import Watch
@@ -204,17 +203,7 @@ def cover(polygon: NDArray[np.float64], shape: tuple[int, ...]) -> Mask:
     """
     from PIL import Image, ImageDraw
 
-    grown = [tuple(point) for point in _grown(polygon)]
+    margin = max(2.0, shapes.sides(polygon)[1] / 8)
     sheet = Image.new("1", (shape[1], shape[0]))
-    ImageDraw.Draw(sheet).polygon(grown, fill=1, outline=1)
+    ImageDraw.Draw(sheet).polygon([tuple(point) for point in shapes.grown(polygon, margin).tolist()], fill=1, outline=1)
     return np.array(sheet, bool)
-
-
-def _grown(polygon: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    along, down = polygon[1] - polygon[0], polygon[3] - polygon[0]
-    sides = [float(np.hypot(*side)) for side in (along, down)]
-    margin = max(2.0, min(sides) / 8)
-    a = along / sides[0] * margin if sides[0] > 0 else np.array((margin, 0.0))
-    d = down / sides[1] * margin if sides[1] > 0 else np.array((0.0, margin))
-    for point, right, below in zip(polygon, (-1, 1, 1, -1), (-1, -1, 1, 1), strict=True):
-        yield point + right * a + below * d

@@ -50,7 +50,7 @@ def beside(a: Polygon, b: Polygon) -> bool:
     """Whether two upright boxes may stand in one line of text, or one above the other: of like height, and near."""
     heights = sides(a)[1], sides(b)[1]
     gaps = [max(0.0, float(max(a[:, k].min(), b[:, k].min()) - min(a[:, k].max(), b[:, k].max()))) for k in (0, 1)]
-    return max(heights) <= _LIKE * min(heights) and float(np.hypot(*gaps)) <= _BESIDE * max(heights)
+    return max(heights) <= _LIKE * min(heights) and float(np.hypot(gaps[0], gaps[1])) <= _BESIDE * max(heights)
 
 
 def around(points: NDArray[np.float64]) -> Polygon:
@@ -58,6 +58,15 @@ def around(points: NDArray[np.float64]) -> Polygon:
     import cv2
 
     return np.asarray(cv2.boxPoints(cv2.minAreaRect(points.astype(np.float32))), np.float64)
+
+
+def grown(polygon: Polygon, margin: float) -> Polygon:
+    """A box with a margin in pixels on every side; a side without length counts as upright."""
+    along, down = polygon[1] - polygon[0], polygon[3] - polygon[0]
+    lengths = float(np.hypot(*along)), float(np.hypot(*down))
+    a = along / lengths[0] * margin if lengths[0] > 0 else np.array((margin, 0.0))
+    d = down / lengths[1] * margin if lengths[1] > 0 else np.array((0.0, margin))
+    return polygon + np.outer((-1.0, 1.0, 1.0, -1.0), a) + np.outer((-1.0, -1.0, 1.0, 1.0), d)
 
 
 def cut(grey: Grey, polygon: Polygon) -> Grey:

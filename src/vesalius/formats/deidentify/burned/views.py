@@ -28,6 +28,7 @@ NOWHERE = Path("image")
 _LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 _COLOURFUL = 12  # levels between channels from which hue may carry letters
 _SPREAD = 40.0  # grey levels of one local standard deviation
+_BAND = 2**23  # values of a band
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
 
@@ -86,7 +87,7 @@ def _grey(dataset: Dataset, frame: NDArray[Any], *, inverted: bool) -> tuple[Gre
     low, high = float(values.min(initial=0)), float(values.max(initial=0))
     if frame.dtype.itemsize == 1 and high - low >= 64:
         return (values.astype(np.uint8),) if low >= 0 else ((values - low).astype(np.uint8),)
-    window = pixels.robust_window(values.astype(np.float64), header.number(dataset, "PixelPaddingValue"))
+    window = pixels.robust_window(values, header.number(dataset, "PixelPaddingValue"))
     if window is None:
         return (np.zeros(frame.shape, np.uint8),)
     bottom = window.center - window.width / 2
@@ -97,14 +98,24 @@ def _grey(dataset: Dataset, frame: NDArray[Any], *, inverted: bool) -> tuple[Gre
 def local(values: NDArray[np.float32]) -> Grey:
     """Each value against its surroundings: less the mean of about 1/40 of the picture around it, over the standard deviation there.
 
-    Shows faint letters on any ground, in shadow and in saturation. Args: values [rows, cols].
+    Shows faint letters on any ground, in shadow and in saturation. Args: values [rows, cols]; large pictures are worked on in bands.
     """
     radius = max(6, min(values.shape) // 80)
-    mean = _box(values, radius)
-    apart = values - mean
+    edge, rows = 3 * radius + 2, values.shape[0]
+    height = max(4 * edge, _BAND // max(1, values.shape[1]))
+    shown = np.empty(values.shape, np.uint8)
+    for top in range(0, rows, height):
+        start, end = max(0, top - edge), min(rows, top + height + edge)
+        band = _against(values[start:end], radius)
+        shown[top : top + height] = band[top - start : top - start + height]
+    return shown
+
+
+def _against(values: NDArray[np.float32], radius: int) -> Grey:
+    apart = values - _box(values, radius)
     spread = np.sqrt(_box(apart * apart, 2 * radius))
     floor = max(1e-6, 0.02 * float(spread.mean()))
-    return np.asarray(np.clip(128 + _SPREAD * apart / (spread + floor), 0, 255), np.float32).astype(np.uint8)
+    return np.clip(128 + _SPREAD * apart / (spread + floor), 0, 255).astype(np.uint8)
 
 
 def _box(values: NDArray[np.float32], radius: int) -> NDArray[np.float32]:

@@ -141,7 +141,8 @@ class _Hunt:
     def raw(self, place: Place) -> Iterator[Hit]:
         """Hits in the bytes of a file, whatever they mean."""
         low = (place.raw or b"").lower()
-        for secret in (*(s for s, _ in self.names), *(s for s, _ in self.numbers)):
+        told = [s for s, name in self.names if not all(_usual(word) for word in name)]  # `Medical` of a hospital's name stands in the maker's, too
+        for secret in (*told, *(s for s, _ in self.numbers)):
             spelled = secret.value.lower()
             if len(spelled) >= 6 and any(spelled.encode(coding, "ignore") in low for coding in ("utf-8", "latin-1", "utf-16-le")):
                 yield Hit(secret.kind, secret.where, f"{place.name} bytes", "as it was", sure=True)

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ def said(reader: Reader, grey: np.ndarray) -> str:
 
 def test_a_name_and_a_date_are_read_where_they_stand(reader):
     boxes = reader.read(letters("DOE, JOHN 12.03.1970", cols=320, at=(40, 50)))
-    assert boxes[0].text.replace(" ", "") == "DOE,JOHN12.03.1970"
+    assert re.sub("[ ,]", "", boxes[0].text) == "DOEJOHN12.03.1970"
     assert boxes[0].score > 0.9
     assert boxes[0].polygon.shape == (4, 2)
     left, top = boxes[0].polygon.min(axis=0)

@@ -82,3 +82,10 @@ def test_one_value_everywhere_is_one_empty_sheet():
 def test_a_missing_palette_is_refused_in_words():
     with pytest.raises(UnreadableStudy, match="palette"):
         sheets(np.zeros((8, 8), np.uint8), PhotometricInterpretation="PALETTE COLOR")
+
+
+def test_a_large_picture_is_seen_in_bands_without_a_seam(monkeypatch):
+    film = np.add.outer(np.arange(900.0), np.arange(128.0)).astype(np.float32) + np.random.default_rng(0).normal(0, 9, (900, 128)).astype(np.float32)
+    whole = views.local(film).astype(int)
+    monkeypatch.setattr(views, "_BAND", 128)
+    assert np.abs(views.local(film).astype(int) - whole).max() <= 2
