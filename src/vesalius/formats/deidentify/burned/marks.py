@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vesalius.formats import header
 from vesalius.formats.decode import Claim
+from vesalius.formats.deidentify.burned import comments
 from vesalius.formats.deidentify.burned.canvas import replace
 
 if TYPE_CHECKING:
@@ -68,6 +69,17 @@ def drop_embedded_overlays(clean: Dataset) -> None:
         if (group, 0x3000) not in clean:
             for tag in [t for t in clean.keys() if t.group == group]:  # noqa: SIM118 - iterating a dataset converts its elements
                 del clean[tag]
+
+
+def blank_comments(clean: Dataset) -> bool:
+    """Blank what hides in compressed pixels that are kept as they are; True when something did."""
+    element = clean["PixelData"]
+    blanked = comments.blank(element.value)
+    if blanked == element.value:
+        return False
+    replace(clean, "PixelData", blanked, vr=element.VR)
+    clean["PixelData"].is_undefined_length = True
+    return True
 
 
 def outside_regions(dataset: Dataset, claim: Claim) -> NDArray[np.bool_] | None:

@@ -22,7 +22,7 @@ _OVERLAP = 64
 _LEAST, _MOST = 3, 400  # cells of a line
 _LONG = 1.8  # length of a line over its height
 _LEVELS = (letters.LIMIT, 0.85)  # the second tells lines apart that run together at the first
-_AT_MOST = 200  # lines of a picture; more are no text but a texture
+_AT_MOST = 60  # lines of a picture; more are no text but a texture
 
 
 def parts(maps: Maps, shape: tuple[int, ...], found: Sequence[Polygon]) -> Iterator[tuple[int, int]]:

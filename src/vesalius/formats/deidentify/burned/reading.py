@@ -28,6 +28,7 @@ _NARROW = 64  # the shortest side that the detector is given
 _PLACE, _WORD = 0.75, 3  # score and letters of a text that only the cheap pass has seen; on pictures without text 0.62 was the highest
 _SAME = 0.5  # intersection over union of two boxes of one text
 _WITHIN, _READ = 0.8, 0.9  # share of a box inside of another that was read with this score
+_HOPELESS = 0.3  # score below which no more looks are tried
 _TALL, _TALLEST = 0.1, 0.25  # of the shorter side: the highest letters that are written on an image, in one to three and in more
 _NARROWEST, _WIDEST = 0.2, 1.2  # width of a letter with its gap, over its height
 _LEAST = 8  # pixels; nothing can be read on a shorter side
@@ -55,7 +56,7 @@ class Reader:
         threads: of the processor, for each picture.
 
     Raises:
-        MissingExtra: from `read`, when the extra `ocr` is not installed.
+        MissingExtra: from `read`, when the extra `deidentify` is not installed.
     """
 
     def __init__(self, *, threads: int = 1) -> None:
@@ -122,24 +123,27 @@ class Reader:
         """Texts too small or too faint for the detector: places of the cheap pass in which the reader finds three letters or more."""
         found: list[Box] = []
         for polygon in places.words(maps):
-            if any(shapes.inside(polygon, box.polygon) > _WITHIN for box in (*known, *found) if box.score > _PLACE):
+            # a place with a known text in it is a block of several lines: what else is in it comes to light when that text is filled
+            if any(max(shapes.inside(polygon, box.polygon), shapes.inside(box.polygon, polygon)) > _SAME for box in (*known, *found) if box.score > _PLACE):
                 continue
-            for margin in (0.0, letters.CELL / 2):
-                text, score = self._best(grey, shapes.grown(polygon, margin))
-                if score > _PLACE and _count(text) >= _WORD:
-                    found.append(Box(polygon, text, score))
-                    break
+            text, score = self._best(grey, polygon)
+            if _HOPELESS < score <= _PLACE:
+                text, score = self._best(grey, shapes.grown(polygon, letters.CELL / 2))
+            if score > _PLACE and _count(text) >= _WORD:
+                found.append(Box(polygon, text, score))
         return found
 
     def _best(self, grey: Grey, polygon: Polygon) -> tuple[str, float]:
         """The surest reading of a box: as it stands, else turned over, else against its surroundings both ways."""
         line = shapes.cut(grey, polygon)
         both = (line, np.ascontiguousarray(line[::-1, ::-1]))
-        best = ("", 0.0)
-        for look in itertools.chain(both, (views.local(way.astype(np.float32)) for way in both)):
-            best = max(best, self._words(look), key=lambda reading: reading[1])
+        best = self._words(both[0])
+        for look in itertools.chain(both[1:], (views.local(way.astype(np.float32)) for way in both)):
             if best[1] > _READ:
                 break
+            if best[1] < _HOPELESS and look is not both[1]:
+                break
+            best = max(best, self._words(look), key=lambda reading: reading[1])
         return best
 
     def _words(self, line: Grey) -> tuple[str, float]:
@@ -174,11 +178,11 @@ def _resized(grey: Grey, factor: float) -> Grey:
 
 
 def judged(boxes: Sequence[Box], shape: tuple[int, ...]) -> tuple[Box, ...]:
-    """Boxes with scores that take their shape into account; ribs, vessels and rings are often taken for one or two letters.
+    """Boxes with scores that take their shape into account; ribs, vessels and rings are often taken for a few letters.
 
-    One letter counts a quarter, unless it stands beside a text of its height; two letters 0.4 times unless they were read with 0.9, three 0.6 times unless
-    with 0.8. Signs are not counted.
-    Letters that are higher than a quarter of the picture (up to three: a tenth), or of a width that their height does not allow, count a quarter.
+    One letter, or one letter repeated, counts a quarter, unless it stands beside a text of its height. Two letters that were read with less than 0.9 count
+    0.4 times, three with less than 0.8 half, more with less than 0.75 0.6 times; signs are not counted. Letters that are higher than a quarter of the picture
+    (up to three: a tenth), or of a width that their height does not allow, count a quarter.
 
     Args:
         boxes: with the reader's own scores. shape: (rows, cols) of the picture.
@@ -192,7 +196,9 @@ def judged(boxes: Sequence[Box], shape: tuple[int, ...]) -> tuple[Box, ...]:
 
 
 def _count(text: str) -> int:
-    return sum(sign.isalnum() for sign in text)
+    """Letters and digits; one that is only repeated counts once."""
+    signs = [sign for sign in text if sign.isalnum()]
+    return len(signs) if len(set(signs)) > 1 else min(len(signs), 1)
 
 
 def _weight(box: Box, shape: tuple[int, ...]) -> float:
@@ -201,5 +207,5 @@ def _weight(box: Box, shape: tuple[int, ...]) -> float:
     width = long / max(short, 1.0) / max(count, 1)
     if count <= 1 or short > (_TALLEST if count > 3 else _TALL) * min(shape[:2]) or not _NARROWEST <= width <= _WIDEST:
         return 0.25
-    enough, otherwise = {2: (0.9, 0.4), 3: (0.8, 0.6)}.get(count, (0.0, 1.0))
+    enough, otherwise = {2: (0.9, 0.4), 3: (0.8, 0.5)}.get(count, (0.75, 0.6))
     return 1.0 if box.score >= enough else otherwise

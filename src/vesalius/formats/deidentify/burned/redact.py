@@ -37,7 +37,7 @@ Mask = NDArray[np.bool_]
 SURE = 0.5
 """Score from which a box is text without doubt; below, it is filled and also listed for a person."""
 
-FLOOR = 0.3
+FLOOR = 0.4
 """Score below which a box is taken for anatomy: hardly read, or a single letter apart from any text."""
 
 _ROUNDS = 3  # a picture is read again after filling, until nothing is found
@@ -134,6 +134,8 @@ def redact(
                 canvas.fill(mask)
             if reasons or mask.any():
                 canvas.write(clean)
+        elif marks.blank_comments(clean):
+            reasons.append("blanked comments inside the compressed pixels")
         if face(dataset):
             reasons.append("shows a head: a face may be recognised in it")
         marks.state(clean, left=any(not found.filled for found in search.unsure), face=face(dataset))

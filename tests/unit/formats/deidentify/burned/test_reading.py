@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-pytest.importorskip("rapidocr", reason="needs the extra ocr")
-pytest.importorskip("onnxruntime", reason="needs the extra ocr")
+pytest.importorskip("rapidocr", reason="needs the extra deidentify")
+pytest.importorskip("onnxruntime", reason="needs the extra deidentify")
 
 from tests.unit.formats.deidentify.burned.drawn import box, letters
 from vesalius.errors import InvalidValue, MissingExtra
@@ -23,7 +23,7 @@ def said(reader: Reader, grey: np.ndarray) -> str:
 
 
 def test_a_name_and_a_date_are_read_where_they_stand(reader):
-    boxes = reader.read(letters("DOE, JOHN 12.03.1970", cols=320, at=(40, 50)))
+    boxes = [b for b in reader.read(letters("DOE, JOHN 12.03.1970", cols=320, at=(40, 50))) if b.score >= 0.5]
     assert re.sub("[ ,]", "", boxes[0].text) == "DOEJOHN12.03.1970"
     assert boxes[0].score > 0.9
     assert boxes[0].polygon.shape == (4, 2)
@@ -76,7 +76,9 @@ def test_a_single_letter_counts_little_unless_a_text_stands_beside_it():
 def test_short_readings_need_to_be_sure():
     assert judged([box(10, 10, 30, 22, "AP", 0.95)], SHAPE)[0].score == 0.95
     assert judged([box(10, 10, 30, 22, "AP", 0.7)], SHAPE)[0].score == pytest.approx(0.28)
-    assert judged([box(10, 10, 40, 22, "SES", 0.7)], SHAPE)[0].score == pytest.approx(0.42)
+    assert judged([box(10, 10, 40, 22, "SES", 0.7)], SHAPE)[0].score == pytest.approx(0.35)
+    assert judged([box(10, 10, 40, 22, "TTT", 0.9)], SHAPE)[0].score < 0.3
+    assert judged([box(10, 10, 60, 22, "DOE JO", 0.7)], SHAPE)[0].score == pytest.approx(0.42)
 
 
 def test_letters_of_impossible_shape_count_little():

@@ -7,8 +7,8 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-pytest.importorskip("rapidocr", reason="needs the extra ocr")
-pytest.importorskip("onnxruntime", reason="needs the extra ocr")
+pytest.importorskip("rapidocr", reason="needs the extra deidentify")
+pytest.importorskip("onnxruntime", reason="needs the extra deidentify")
 
 from vesalius.formats.deidentify.burned.reading import Reader
 from vesalius.formats.deidentify.burned.redact import redact

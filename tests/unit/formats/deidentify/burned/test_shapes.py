@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("cv2", reason="needs the extra ocr")
+pytest.importorskip("cv2", reason="needs the extra deidentify")
 
 from vesalius.formats.deidentify.burned import shapes
 
