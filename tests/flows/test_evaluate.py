@@ -192,6 +192,14 @@ def test_the_results_page_of_several_runs_is_written_from_their_records(finished
     assert "rescore" in capsys.readouterr().err
     assert results.main([f"{out}:official", "-o", str(page)]) == 0
     assert "### official, test" in page.read_text()
+    results.put_section(page, "speed", "## Speed\n\nslow")
+    results.put_section(page, "size", "## Size\n\nsmall")
+    results.put_section(page, "speed", "## Speed\n\nfast")
+    assert results.main([str(out), "-o", str(page)]) == 0
+    again = page.read_text()
+    assert again.startswith("# Results")
+    assert again.index("## fake on slake") < again.index("## Speed\n\nfast") < again.index("## Size\n\nsmall")
+    assert "slow" not in again.partition("## Speed")[2]
     assert results.main([f"{out}:nobody", "-o", str(page)]) == 2
     assert "it has official" in capsys.readouterr().err
     assert results.main(["--help"]) == 0

@@ -2,6 +2,7 @@
 
 In: run folders. Out: Markdown with every figure's interval, n, seed, data hash, versions and command.
 `python -m vesalius.evaluate.results RUN... -o FILE`; RUN:PROTOCOL shows one protocol of a run, where the model was trained on what another tests.
+A table that another program measured stands in a section of its own (`put_section`), which stays when the page is written again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from vesalius.evaluate.accuracy import BLANK, MODEL, SWAP
 from vesalius.evaluate.record import RecordFormatError, write_text
 from vesalius.evaluate.task import RESULTS, read_provenance
 
+_SECTION = re.compile(r"<!-- section (?P<name>[\w-]+) -->\n.*?<!-- end of section -->\n", re.DOTALL)
 _HEAD = """# Results
 
 Written from run records by `python -m vesalius.evaluate.results`; do not edit. Every figure stands with its 95 % interval (cluster bootstrap over images or
@@ -40,8 +42,28 @@ def write(runs: Sequence[str | Path], out: str | Path) -> str:
         RecordFormatError: a folder is not a scored run. OutputError: the file cannot be written.
     """
     text = "\n".join([_HEAD, *(_run(*_named(str(run))) for run in runs)])
+    sections = [found.group() for found in _SECTION.finditer(_read(Path(out)))]
+    text = "\n".join([text, *sections]) if sections else text
     write_text(Path(out), text)
     return text
+
+
+def put_section(page: str | Path, name: str, text: str) -> None:
+    """Put a table that another program measured at the end of the page, or in the place of its own last one.
+
+    Args:
+        page: the Markdown file; it is made when there is none. name: of the section, letters and hyphens. text: Markdown with its own heading.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    old, section = _read(Path(page)), f"<!-- section {name} -->\n{text.strip()}\n\n<!-- end of section -->\n"
+    mine = next((found for found in _SECTION.finditer(old) if found["name"] == name), None)
+    write_text(Path(page), f"{old}\n{section}" if mine is None else old[: mine.start()] + section + old[mine.end() :])
+
+
+def _read(page: Path) -> str:
+    return page.read_text(encoding="utf-8") if page.is_file() else ""
 
 
 def read_results(folder: Path) -> dict[str, Any]:
