@@ -31,6 +31,7 @@ _WITHIN, _READ = 0.8, 0.9  # share of a box inside of another that was read with
 _HOPELESS = 0.3  # score below which no more looks are tried
 _TALL, _TALLEST = 0.1, 0.25  # of the shorter side: the highest letters that are written on an image, in one to three and in more
 _NARROWEST, _WIDEST = 0.2, 1.2  # width of a letter with its gap, over its height
+_BLOCK = 1.8  # height of several lines over that of one
 _LEAST = 8  # pixels; nothing can be read on a shorter side
 
 
@@ -123,8 +124,7 @@ class Reader:
         """Texts too small or too faint for the detector: places of the cheap pass in which the reader finds three letters or more."""
         found: list[Box] = []
         for polygon in places.words(maps):
-            # a place with a known text in it is a block of several lines: what else is in it comes to light when that text is filled
-            if any(max(shapes.inside(polygon, box.polygon), shapes.inside(box.polygon, polygon)) > _SAME for box in (*known, *found) if box.score > _PLACE):
+            if any(_known(polygon, box.polygon) for box in (*known, *found) if box.score > _PLACE):
                 continue
             text, score = self._best(grey, polygon)
             if _HOPELESS < score <= _PLACE:
@@ -177,10 +177,16 @@ def _resized(grey: Grey, factor: float) -> Grey:
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), np.uint8)
 
 
+def _known(place: Polygon, text: Polygon) -> bool:
+    """Whether a text covers a place, or is one line of several in it: what else is in there comes to light when that line is filled."""
+    block = shapes.inside(text, place) > _SAME and shapes.sides(place)[1] > _BLOCK * shapes.sides(text)[1]
+    return block or shapes.inside(place, text) > _WITHIN
+
+
 def judged(boxes: Sequence[Box], shape: tuple[int, ...]) -> tuple[Box, ...]:
     """Boxes with scores that take their shape into account; ribs, vessels and rings are often taken for a few letters.
 
-    One letter, or one letter repeated, counts a quarter, unless it stands beside a text of its height. Two letters that were read with less than 0.9 count
+    One letter, or one letter repeated, counts a quarter, unless it stands beside a text of its height. Two letters that were read with less than 0.97 count
     0.4 times, three with less than 0.8 half, more with less than 0.75 0.6 times; signs are not counted. Letters that are higher than a quarter of the picture
     (up to three: a tenth), or of a width that their height does not allow, count a quarter.
 
@@ -207,5 +213,5 @@ def _weight(box: Box, shape: tuple[int, ...]) -> float:
     width = long / max(short, 1.0) / max(count, 1)
     if count <= 1 or short > (_TALLEST if count > 3 else _TALL) * min(shape[:2]) or not _NARROWEST <= width <= _WIDEST:
         return 0.25
-    enough, otherwise = {2: (0.9, 0.4), 3: (0.8, 0.5)}.get(count, (0.75, 0.6))
+    enough, otherwise = {2: (0.97, 0.4), 3: (0.8, 0.5)}.get(count, (0.75, 0.6))
     return 1.0 if box.score >= enough else otherwise

@@ -74,7 +74,7 @@ def test_a_single_letter_counts_little_unless_a_text_stands_beside_it():
 
 
 def test_short_readings_need_to_be_sure():
-    assert judged([box(10, 10, 30, 22, "AP", 0.95)], SHAPE)[0].score == 0.95
+    assert judged([box(10, 10, 30, 22, "AP", 0.98)], SHAPE)[0].score == 0.98
     assert judged([box(10, 10, 30, 22, "AP", 0.7)], SHAPE)[0].score == pytest.approx(0.28)
     assert judged([box(10, 10, 40, 22, "SES", 0.7)], SHAPE)[0].score == pytest.approx(0.35)
     assert judged([box(10, 10, 40, 22, "TTT", 0.9)], SHAPE)[0].score < 0.3
