@@ -164,6 +164,8 @@ def _bounded(stream: TextIO, held: str = "") -> Iterator[str]:
             raise ValueError(f"a line has more than {LONGEST:,} characters")
         yield held + line
         held = ""
+    if held:
+        yield held
 
 
 def _listed(stream: TextIO, longest: int) -> Iterator[Any]:

@@ -23,6 +23,9 @@ _CHANGE = r"(?:changes?|increase|decrease|improvement|progression|worsening|diff
 # Sides: before (reaches forward), near (forward to a comma at most), behind (reaches back to the last verb), beside (back to a comma at most), within (forward,
 # itself included). Order matters: the first that fits at a place is taken, and what it takes is not read again.
 _CUES: tuple[tuple[str, str, str], ...] = (
+    # "no acute changes to suggest" speaks of what is not there, "no change in" of what is
+    (r"\b(?:nothing|(?:no|without)(?: (?!and\b|but\b)\w+){0,3}? (?:changes?|findings?|abnormalit\w+|features?))(?: \w+)?"
+     r" (?:to (?:suggest|indicate)|suggesting|suggestive of|indicative of)\b", DENIED, "before"),
     # no denial although it sounds like one
     (rf"\b(?:no|without)(?: (?!new\b|evidence)\w+){{0,3}}? {_CHANGE}\b(?: (?:in|of|from|to|since|compared))?(?: the)?", NOTHING, ""),
     (r"\bnot (?:\w+ )?(?:changed|different|only|without|absent|free of|clear of|negative for)\b", NOTHING, ""),

@@ -73,7 +73,8 @@ LEXICON: dict[str, tuple[str, ...]] = {
         r"\b(?:airspace|ill defined) (?:\w+ )?densit\w+",
     ),
     "lung_lesion": (
-        r"\b(?:mass(?:es)?(?! effect)|nodul\w+|tumors?|neoplas\w+|malignan\w+|carcinoma\w*|cancer|metasta\w+|cavit(?:y|ies|ary|ation))\b",
+        r"\b(?:mass(?:es)?(?! effect)|nodul\w+|tumors?|neoplas\w+|malignan\w+|carcinoma\w*|cancer|metasta\w+)\b",
+        r"(?<!thoracic )(?<!chest )(?<!pleural )(?<!abdominal )(?<!peritoneal )(?<!oral )(?<!nasal )\bcavit(?:y|ies|ary|ation)\b",
         r"(?<!bone )(?<!bony )(?<!osseous )(?<!lytic )(?<!blastic )(?<!sclerotic )(?<!lucent )(?<!destructive )\blesions?\b",
     ),
     "edema": (
@@ -107,7 +108,7 @@ LEXICON: dict[str, tuple[str, ...]] = {
     ),
     "fracture": (r"\bfractur\w+",),
     SUPPORT_DEVICES: (
-        r"\b(?:pacemakers?|pacers?|pacing|aicd|icd|defibrillators?|stimulators?|generators?)\b",
+        r"\b(?:pacemakers?|pacers?|pacing|aicd|icd|defibrillators?|\w*stimulators?|generators?)\b",
         r"\b(?:catheters?|port ?a ?cath\w*|mediports?|infusaports?|chest ports?|port|picc|swan ganz|dialysis)\b",
         r"\b(?:endotracheal|tracheostomy|nasogastric|enteric|feeding|chest|et|ng|gastrostomy|orogastric|dobbhoff|thoracostomy|g) ?(?:tubes?|cannulas?)\b",
         r"\b(?:tubes?|tracheostomy|cannulas?)\b",

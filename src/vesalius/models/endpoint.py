@@ -151,9 +151,14 @@ class Client:
         }
         if self.endpoint.logprobs:
             body |= {"logprobs": True, "top_logprobs": _TOP}
-        return self._read(self._post(body))
+        return self._read(self.complete(body))
 
-    def _post(self, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON comes
+    def complete(self, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON comes
+        """Send one chat completion, at the endpoint's pace and with its retries; the reply as JSON.
+
+        Raises:
+            EndpointError: it cannot be reached, refuses, or answers something else.
+        """
         for attempt in range(self.endpoint.retries + 1):
             self._wait_for_turn()
             wait, last = 2.0**attempt, attempt == self.endpoint.retries

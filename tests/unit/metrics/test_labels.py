@@ -61,6 +61,11 @@ CASES = """
     No abnormality except cardiomegaly | cardiomegaly+
     Aside from cardiomegaly, no effusion | cardiomegaly+ pleural_effusion-
     No focal opacity to suggest pneumonia | lung_opacity- pneumonia-
+    Nothing to suggest pneumonia | pneumonia-
+    No acute changes to suggest edema or effusion | edema- pleural_effusion-
+    Small volume of fluid in the left thoracic cavity | lung_lesion0
+    Cavity in the right upper lobe | lung_lesion+
+    A neurostimulator overlies the chest | support_devices+
     No change in pleural effusion | pleural_effusion+
     No significant interval change in the left pleural effusion | pleural_effusion+
     No new infiltrate | infiltration-

@@ -157,7 +157,7 @@ class EndpointWriter:
         elif way == "object":
             body["response_format"] = {"type": "json_object"}
         turn = self._pace.take(request.input_estimate + request.most)
-        wrote = self._read(self._client._post(body), request)  # retries and limits of the client; its `ask` is for pictures
+        wrote = self._read(self._client.complete(body), request)
         self._pace.used(turn, wrote.input_tokens + wrote.output_tokens)
         return wrote
 

@@ -30,7 +30,7 @@ class Server:
         self.takes, self.error, self.bodies = takes, error, []
         self.reply = reply or {"choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 11, "completion_tokens": 5}}
 
-    def _post(self, body):
+    def complete(self, body):
         self.bodies.append(body)
         kind = (body.get("response_format") or {}).get("type")
         if self.error or kind not in self.takes:
