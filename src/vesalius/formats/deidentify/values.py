@@ -22,6 +22,7 @@ PROSE = frozenset({"LO", "LT", "ST", "UC", "UT"})
 """Texts in which people write sentences; SH, CS and AE hold codes."""
 _NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV", "AT"})
 RAW = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_COUNTED = frozenset({"IS", "SL", "SS", "UL", "US"})  # frames, channels and content items are counted from 1: a zero would refer to nothing
 _DUMMIES = {"DA": "19000101", "TM": "000000", "DT": "19000101000000", "AS": "000Y", "UR": "urn:removed"}
 REMOVED = "REMOVED"
 
@@ -82,8 +83,8 @@ def dummy(vr: str, value: Any = None) -> Any:  # noqa: ANN401
     if vr in RAW:
         return b"\0\0\0\0\0\0\0\0"
     if vr in _NUMBERS:
-        zeros = [0] * max(1, len(many(value)))
-        return zeros if len(zeros) > 1 else 0
+        said = [int(vr in _COUNTED)] * max(1, len(many(value)))
+        return said if len(said) > 1 else said[0]
     return REMOVED
 
 
