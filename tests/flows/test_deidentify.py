@@ -1,5 +1,6 @@
 """An archive is de-identified from the command line as a data manager would do it: a key, a dry run, a run, a check, and every mistake told in one sentence."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -42,6 +43,18 @@ def test_what_is_set_apart_is_an_exit_code_of_its_own(tmp_path):
     assert (said["whole"], said["files"]["apart"]) == (False, 1)
     assert "a/cut.dcm" in (tmp_path / "out" / "private" / "set_apart.csv").read_text()
     assert b"a/cut.dcm" not in everything(tmp_path / "out" / "release")
+
+
+def test_a_cluster_releases_the_same_bytes(tmp_path):
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("needs the extra ray: pip install 'vesalius[ray]'")
+    source, key = archive(tmp_path), tmp_path / "k"
+    for name, hands in (("one", ("--new-key",)), ("many", ("--ray", "local", "--workers", 2))):
+        done = vesalius("deidentify", source, tmp_path / name, "--key-file", key, *hands, *PLAN)
+        assert done.returncode == 0, done.stderr
+    one, many = ({p.relative_to(d): p.read_bytes() for p in d.rglob("*") if p.is_file()} for d in (tmp_path / "one" / "release", tmp_path / "many" / "release"))
+    assert one == many
+    assert one
 
 
 @pytest.mark.parametrize(
