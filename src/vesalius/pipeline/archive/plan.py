@@ -17,6 +17,7 @@ from vesalius.formats.deidentify import Profile
 
 _READ = ("triage", "all", "nothing")
 _CAPTURES = ("refuse", "read")
+_FACES = ("mark", "refuse")
 _FINDERS = ("rules", "presidio")
 
 
@@ -27,14 +28,17 @@ class Pixels:
     Attributes:
         read: "triage" reads what may hold text by its header or a quick look; "all" reads every image; "nothing" reads none, and files say so.
         secondary_captures: "refuse" sets them apart, "read" treats them as other images.
+        faces: "mark" says in header and manifest that a face may be drawn from CT, MR or PET of the head, "refuse" sets such images apart.
     """
 
     read: str = "triage"
     secondary_captures: str = "refuse"
+    faces: str = "mark"
 
     def __post_init__(self) -> None:
         _one_of("pixels.read", self.read, _READ)
         _one_of("pixels.secondary_captures", self.secondary_captures, _CAPTURES)
+        _one_of("pixels.faces", self.faces, _FACES)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ def page(record: Mapping[str, Any]) -> str:
         ("Patient", record["patient"]),
         ("Study", record["study"]),
         ("Header", "Basic Profile" + (", " + ", ".join(kept) if kept else "")),
-        ("Pixels", f"read: {plan['pixels']['read']}; secondary captures: {plan['pixels']['secondary_captures']}"),
+        ("Pixels", "; ".join(f"{name.replace('_', ' ')}: {said}" for name, said in plan["pixels"].items())),
         ("Text", f"reports: {'cleaned' if plan['text']['reports'] else 'left out'}; names by {plan['text']['finder']}"),
         ("Key", record["key"]),
         ("Software", f"vesalius {record['vesalius']}"),

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from vesalius.errors import UserError
 from vesalius.formats import header
+from vesalius.formats.decode import pixel_keyword
 from vesalius.formats.deidentify import Action, Cleaners, Key, deidentify
-from vesalius.formats.deidentify.burned.triage import Triage, triage
+from vesalius.formats.deidentify.burned.triage import Triage, face, triage
 from vesalius.formats.deidentify.engine import shift
 from vesalius.formats.deidentify.text.cleaner import TextCleaner
 from vesalius.formats.deidentify.verify import Hit, Kind, Place, Secrets, Verdict, verify
@@ -223,6 +224,8 @@ class _Job:
 
     def _pixels(self, source: Dataset) -> tuple[Triage | None, Redaction | None]:
         options = self.order.plan.pixels
+        if options.faces == "refuse" and pixel_keyword(source) is not None and face(source):
+            raise UserError("shows a head, from which a face may be recognised", remedy='set pixels.faces = "mark" to release it marked')
         if options.read == "nothing":
             return None, None
         seen = triage(source, pixels=options.read == "triage")

@@ -191,6 +191,16 @@ def test_secondary_captures_are_set_apart_unless_the_plan_reads_them(tmp_path):
     assert summary.studies == {"nothing left": 1}
 
 
+def test_heads_are_set_apart_where_the_plan_says_so(tmp_path):
+    source = tmp_path / "source"
+    planted("CT_small.dcm", source / "one.dcm", BodyPartExamined="HEAD")
+    planted("MR_small.dcm", source / "two.dcm", BodyPartExamined="KNEE", StudyDescription="knee", SeriesDescription="t2")
+    for faces, told in (("mark", {"released": 2}), ("refuse", {"released": 1, "nothing left": 1})):
+        plan = Plan(pixels=Pixels(read="nothing", faces=faces))
+        assert deidentify_archive(source, tmp_path / faces, key_file(tmp_path), plan).studies == told
+    assert "a face may be recognised" in (tmp_path / "refuse" / "private" / "set_apart.csv").read_text()
+
+
 def test_files_of_two_patients_that_call_themselves_one_study_are_set_apart(tmp_path):
     source = tmp_path / "source"
     planted("CT_small.dcm", source / "one.dcm")
