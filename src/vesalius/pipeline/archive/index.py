@@ -115,10 +115,10 @@ class Index:
             return found
         return set()
 
-    def studies(self) -> list[str]:
-        """Original UIDs of the studies that have a readable DICOM file, in order."""
-        query = "select distinct study from files where kind = ? and study is not null and reason = '' order by study"
-        return [uid for (uid,) in self._db.execute(query, (IMAGE,))]
+    def studies(self) -> dict[str, int]:
+        """Original UIDs of the studies that have a readable DICOM file, in order, and how many such files each has."""
+        query = "select study, count(*) from files where kind = ? and study is not null and reason = '' group by study order by study"
+        return dict(self._db.execute(query, (IMAGE,)))
 
     def files(self, study: str, kind: str) -> list[File]:
         """The files of a study of one kind, in the order of their names."""

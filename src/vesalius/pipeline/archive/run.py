@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vesalius.errors import UserError
@@ -120,19 +120,36 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _shared(order: Order, studies: Sequence[str], workers: int, ray: str | None, tell: Tell) -> list[dict[str, str]]:
+def _shared(order: Order, studies: Mapping[str, int], workers: int, ray: str | None, tell: Tell) -> list[dict[str, str]]:
     said: list[dict[str, str]] = []
     if not studies:
         return said
     step = _AT_A_TIME * workers if workers > 1 or ray else 1
+    units, steps = [("study", uid) for uid in studies], _Steps(tell, sum(studies.values()))
     with _hands(order, min(workers, len(studies)), ray) as hands:
-        for start in range(0, len(studies), step):
-            tell(start, len(studies), "studies")
-            units: list[Unit] = [("study", uid) for uid in studies[start : start + step]]
-            done = hands.do_all(units, lambda *_: None)
-            said += [done[unit] for unit in units]
-    tell(len(studies), len(studies), "studies")
+        for start in range(0, len(units), step):
+            part: list[Unit] = units[start : start + step]
+            done = hands.do_all(part, steps.within)
+            said += [done[unit] for unit in part]
+            steps.past(sum(studies[uid] for _, uid in part))
     return said
+
+
+class _Steps:
+    """Files that are done, for a person who waits. Those of a study that was finished beside others count with these, so the number never falls."""
+
+    def __init__(self, tell: Tell, total: int) -> None:
+        self._tell, self._total, self._before, self._shown = tell, total, 0, 0
+
+    def within(self, done: int, _total: int, _what: str) -> None:
+        """So many files of the studies in hand."""
+        self._shown = max(self._shown, min(self._before + done, self._total))
+        self._tell(self._shown, self._total, "files")
+
+    def past(self, files: int) -> None:
+        """Studies with so many files are done."""
+        self._before += files
+        self.within(0, 0, "")
 
 
 def _hands(order: Order, workers: int, ray: str | None) -> Hands:

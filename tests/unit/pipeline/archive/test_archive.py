@@ -111,6 +111,16 @@ def test_a_changed_file_is_done_again_alone(tmp_path):
     assert deidentify_archive(source, tmp_path / "out", key, PLAN).before == 1
 
 
+def test_progress_counts_files_and_never_falls(tmp_path):
+    source, key, told = archive(tmp_path), key_file(tmp_path), []
+    for name, workers in (("one", 1), ("two", 2)):
+        deidentify_archive(source, tmp_path / name, key, PLAN, workers=workers, tell=lambda *said: told.append(said))
+        steps = [(done, total) for done, total, what in told if what == "files"]
+        assert steps[-1] == (2, 2)
+        assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+        told.clear()
+
+
 def test_two_workers_write_the_same_bytes_as_one(tmp_path):
     source, key = archive(tmp_path), key_file(tmp_path)
     deidentify_archive(source, tmp_path / "one", key, PLAN)
