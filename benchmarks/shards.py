@@ -1,6 +1,6 @@
 """Shards: memory of writer and reader at one and at ten times the size, and records a second, each in a fresh process.
 
-    python benchmarks/shards.py [RECORDS] [KILOBYTES]
+    [SHARD_FORM=parquet] python benchmarks/shards.py [RECORDS] [KILOBYTES]
 
 A record is KILOBYTES of noise (as a picture that is compressed already) and a small mapping. `shuffled` reads in windows of 4,096 places.
 Written beside: what the library webdataset, when it is installed, takes to read the same files in the order of writing.
@@ -28,11 +28,11 @@ def records(count: int, size: int):
 
 
 def work(way: str, folder: Path, count: int, size: int) -> None:
-    from vesalius.data.shards import Shards, verify, write
+    from vesalius.data.shards import Form, Shards, verify, write
 
     started = time.perf_counter()
     if way == "write":
-        done = write(records(count, size), folder, shard_size=500).records
+        done = write(records(count, size), folder, shard_size=500, form=Form(os.environ.get("SHARD_FORM", "tar"))).records
     elif way == "verify":
         done = verify(folder).index.records
     elif way == "webdataset":

@@ -75,6 +75,25 @@ def test_a_set_as_shards_verified(vesalius, root, tmp_path):
     assert "shard-000000.tar" in said.out
 
 
+def test_a_set_as_parquet_verified(vesalius, root, tmp_path):
+    out = tmp_path / "out"
+    words = ("data", "shard", "vqa-rad", "-o", out, "--data", root, "--split", "test", "--shard-size", 1)
+    assert vesalius(*words, "--format", "parquet").code == 0
+    assert [r.facts["exchanges"][0]["gold"] for _, r in Shards(out).stream()] == ["yes"]
+    assert vesalius("data", "verify", out).code == 0
+    assert "other options" in vesalius(*words).err  # as tars
+    shard = out / "shard-000000.parquet"
+    data = bytearray(shard.read_bytes())
+    data[100] ^= 1
+    shard.write_bytes(data)
+    said = vesalius("data", "verify", out)
+    assert (said.code, "SHA-256 differs" in said.out) == (3, True)
+    shard.unlink()
+    said = vesalius("data", "verify", out)
+    assert (said.code, "cannot be read" in said.out) == (3, True)
+    assert "'orc' is not one of" in vesalius(*words, "--format", "orc").err
+
+
 def test_a_folder_as_shards(vesalius, tmp_path):
     save(film(1), tmp_path / "clean" / "a.png")
     (tmp_path / "clean" / "a.json").write_text(json.dumps({"view": "PA"}))

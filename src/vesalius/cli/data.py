@@ -171,8 +171,9 @@ def _judge(root: Path, found: Mapping[str, DataCheck], absent: list[str]) -> Non
 @click.option("--protocol", metavar="NAME", help="Of a data set: its way to split; by default the first.")
 @click.option("--data", "root", metavar="DIR", type=click.Path(path_type=Path), help="Data root; by default VESALIUS_DATA.")
 @click.option("--shard-size", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="Records in a file.")
-def shard_data(source: str, out: Path, split: str, protocol: str | None, root: Path | None, shard_size: int) -> None:
-    """Write SOURCE as shards: tars of the WebDataset layout, with an index.
+@click.option("--format", "form", type=click.Choice(("tar", "parquet")), default="tar", show_default=True, help="Of the files; parquet needs pyarrow.")
+def shard_data(source: str, out: Path, split: str, protocol: str | None, root: Path | None, shard_size: int, form: str) -> None:
+    """Write SOURCE as shards: tars of the WebDataset layout or Parquet, with an index.
 
     SOURCE is a data set, of which one part is written, or a folder of pictures
     with NAME.json (facts) and NAME.txt (report) beside NAME.png. A run that was
@@ -192,7 +193,7 @@ def shard_data(source: str, out: Path, split: str, protocol: str | None, root: P
         records = sources.of_set(source, base.data_root(root), Split(split), protocol)
     with Steps() as steps:
         steps(f"writing {out}")
-        index = shards.write(records, out, shard_size=shard_size, about=about)
+        index = shards.write(records, out, shard_size=shard_size, about=about, form=shards.Form(form))
     say(f"{index.records:,} records in {len(index.shards):,} shards, {index.bytes / 1e6:,.1f} MB")
     click.echo(str(out))
 
@@ -202,7 +203,7 @@ def shard_data(source: str, out: Path, split: str, protocol: str | None, root: P
 @_AS_JSON
 @click.pass_context
 def verify_data(ctx: click.Context, out: Path, as_json: bool) -> None:
-    """Look at every byte of the shards in OUT: sizes, hashes, members, keys, facts.
+    """Look at every byte of the shards in OUT: sizes, hashes, members or columns, keys, facts.
 
     Exit code 2 when OUT holds no finished shards, 3 when some are damaged.
     """

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vesalius.train.examples import Example
 from vesalius.train.features import Texts
+from vesalius.train.variants import Variants
 from vesalius.train.views import draw
 
 IGNORE = -100
@@ -117,11 +118,13 @@ class Collate:
     """Makes an `ImageBatch` of image items.
 
     Args:
-        features: image to what is there of it and of its other views, [1 + views, ...] as `shown`; in training one view by chance.
+        features: image to what is there of it and of its other views, [1 + views, ...] as `shown`; in training one view by chance,
+            or with `variants` the one of the epoch.
         texts: cached states. finals: pair to final states at the answer's positions; None uses deep states.
         candidates: token id to index. most: wordings of one image in a batch. draw: take `most` of them by chance, in training; else all.
         together: draw whole groups, human wordings and so many others of each; 0 draws each wording for itself.
         borrow: groups of another image of the same source that are asked as well, as a share of an image's own.
+        variants: what a policy makes of training pictures; pixels are made when their turn comes. epoch: which of them.
     """
 
     features: Mapping[str, Tensor]
@@ -133,14 +136,20 @@ class Collate:
     shown: Shown = Shown.LOWER
     together: int = 0
     borrow: float = 0.0
+    variants: Variants | None = None
+    epoch: int = 0
+
+    def at(self, epoch: int) -> Collate:
+        """The same in another epoch."""
+        return dataclasses.replace(self, epoch=epoch)
 
     def __call__(self, chosen: list[ImageItem]) -> ImageBatch:
         """The batch of these images."""
         own = [(row, example) for row, item in enumerate(chosen) for example in self._pick(item)]
         lent = self._borrowed(chosen, len({(row, e.group or e.question) for row, e in own})) if self.draw and self.borrow else []
         picked = own + lent
-        image = torch.stack([self._view(self.features[item.image]) for item in chosen])
-        changing = self.draw and self.shown is Shown.PIXELS
+        image = torch.stack(self._views([item.image for item in chosen]))
+        changing = self.draw and self.shown is Shown.PIXELS and self.variants is None
         pairs = [(e.question, e.answer) for _, e in picked]
         states, places, targets = self._texts(pairs)
         return ImageBatch(
@@ -158,8 +167,19 @@ class Collate:
             self.shown,
         )
 
-    def _view(self, views: Tensor) -> Tensor:
-        return views[random.randrange(len(views)) if self.draw else 0]
+    def _views(self, names: Sequence[str]) -> list[Tensor]:
+        """What is shown of each image: itself, or in training another view of it."""
+        held = [self.features[name] for name in names]
+        if not self.draw:
+            return [views[0] for views in held]
+        if self.variants is None:
+            return [views[random.randrange(len(views))] for views in held]
+        numbers = [self.variants.number(name, self.epoch) for name in names]
+        if self.shown is not Shown.PIXELS:
+            return [views[number] for views, number in zip(held, numbers, strict=True)]
+        wanted = [(name, number) for name, number in zip(names, numbers, strict=True) if number]
+        made = dict(zip(wanted, self.variants.pixels(wanted), strict=True))
+        return [made.get((name, number), views[0]) for name, number, views in zip(names, numbers, held, strict=True)]
 
     def _pick(self, item: ImageItem) -> list[Example]:
         if not self.draw or len(item.examples) <= self.most:

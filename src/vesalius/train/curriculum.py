@@ -20,14 +20,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vesalius import config, provenance
-from vesalius.data import base
-from vesalius.domain.exchange import Split
+from vesalius.data import augment, base
 from vesalius.errors import ConfigError, WeightsError
 from vesalius.models import efficientnet, llama, pocket, weights
 from vesalius.models.composition import Composition, Prompt
 from vesalius.models.precedents import Precedents
 from vesalius.train import examples as material
-from vesalius.train import precedents
+from vesalius.train import permission, precedents
 from vesalius.train import recipe as recipes
 from vesalius.train.batches import Collate, ImageItem, Shown, items
 from vesalius.train.checkpoint import Checkpoints
@@ -35,16 +34,16 @@ from vesalius.train.curve import Evaluation, Log, Step, draw
 from vesalius.train.development import Development
 from vesalius.train.examples import Example
 from vesalius.train.features import Seen, Texts, final_states, image_features, pictures, text_features
-from vesalius.train.instructions import instructions
 from vesalius.train.loop import fit, native_bfloat16
 from vesalius.train.objectives import Answers
 from vesalius.train.options import ModelOptions, SourceOptions
 from vesalius.train.order import Shuffled
 from vesalius.train.progress import Progress
-from vesalius.train.recipe import Recipe, Source, Stage
+from vesalius.train.recipe import Recipe, Stage
+from vesalius.train.sources import gather, probe
+from vesalius.train.variants import Variants, of_examples
 
 ADAPTERS = "adapters"
-BLANK_PROBES = 100
 OWN_QUESTIONS = ("vqa-rad", "slake", "nih-cxr", "instructions")  # sources with labelled questions; others are made of attributes
 
 
@@ -54,7 +53,7 @@ class Course:
 
     Args:
         probes: rewordings of held-out questions, and held-out questions put to blank pictures. shown: images as pixels. seen: as features.
-        remembered: precedents of the weights that the training started from.
+        variants: what a policy makes of training pictures. remembered: precedents of the weights that the training started from.
     """
 
     recipe: Recipe
@@ -71,6 +70,7 @@ class Course:
     cache: Path
     device: torch.device
     remembered: Precedents | None = None
+    variants: Variants | None = None
 
 
 def run(path: str | Path, *, overrides: Sequence[str] = (), resume: bool = False, data: str | Path | None = None, device: str | None = None) -> Path:
@@ -84,7 +84,8 @@ def run(path: str | Path, *, overrides: Sequence[str] = (), resume: bool = False
         The folder with `pocket.safetensors`, `about.json`, `curve.png`, `log.jsonl` and `provenance.json`.
 
     Raises:
-        ConfigError: the recipe; a folder that holds a run while `resume` is not given.
+        ConfigError, UnknownName: the recipe or its policy of augmentation; a folder that holds a run while `resume` is not given.
+        InvalidValue: a picture cannot be augmented; NotForTraining, which is one: a card forbids it.
         DataMissing: a data set is absent.
         InterruptedWork: stopped; nothing is lost.
     """
@@ -105,7 +106,7 @@ def run(path: str | Path, *, overrides: Sequence[str] = (), resume: bool = False
                 _stage(course, stage, log, progress)
         if config.build(recipe.model_options, ModelOptions, where="model_options").precedents:
             _remember(course, progress.note)
-    export(course.composition, out, recipe, spoken(course.texts), data_hash=_data_hash(course), started=started, device=where)
+    export(course.composition, out, recipe, spoken(course.texts), data_hash=_data_hash(course), started=started, device=where, variants=course.variants)
     draw(out / "log.jsonl", out / "curve.png")
     return out
 
@@ -132,7 +133,9 @@ def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None], device: tor
 
     options, blank = config.build(recipe.model_options, ModelOptions, where="model_options"), f"{material.BLANK}{pocket.BLIND / 255}"
     for name, source in recipe.sources.items():
-        config.build(source.options, SourceOptions, where=f"sources.{name}.options")  # a mistake is told before anything is loaded
+        own = config.build(source.options, SourceOptions, where=f"sources.{name}.options")  # a mistake is told before anything is loaded
+        permission.check_sets([source.dataset], own.rights)
+    policy = _policy(recipe, options)
     folder = weights.language_model()
     torch.manual_seed(recipe.seed)
     tower = efficientnet.load()
@@ -146,8 +149,13 @@ def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None], device: tor
     tell(f"{len(training):,} examples to train on, {len(held_out):,} held out for development")
     views = {e.image: 0 for e in held_out} | {e.image: 0 if e.image.startswith(material.BLANK) else options.views for e in training}
     views |= {e.image: 0 for e in probes if e.image not in views}
+    variants = None
+    if policy is not None and recipe.augment is not None:
+        variants = of_examples(policy, recipe.augment.views, recipe.seed, root, training, (*held_out, *probes))
+        views |= dict.fromkeys(variants.subjects, variants.views)
+        tell(f"policy {policy.name!r} ({policy.digest[:12]}): {variants.views} variants of each of {len(variants.subjects):,} training pictures")
     shown = pictures([blank] if options.blind else views, root)
-    images = image_features({blank: 0} if options.blind else views, shown, root, tower, cache, tell)
+    images = image_features({blank: 0} if options.blind else views, shown, root, tower, cache, tell, variants)
     if options.blind:
         images, shown = dict.fromkeys(views, images[blank]), dict.fromkeys(views, shown[blank])
     pairs = sorted({(e.question, e.answer) for e in (*training, *held_out, *probes)})
@@ -156,8 +164,22 @@ def prepare(recipe: Recipe, root: Path, tell: Callable[[str], None], device: tor
     words = torch.stack([texts.words[q] for q in sorted({e.question for e in training})]).float().to(device)
     for fusion in cast(Any, composition.readout).fusions if not options.start else ():
         fusion.norm_words.fit(words)
-    seen = Seen(images, shown, tower)
-    return Course(recipe, composition, prompt, training, held_out, probes, shown, seen, texts, spoken(texts), name, cache, device, remembered)
+    seen = Seen(images, shown, tower, variants)
+    return Course(recipe, composition, prompt, training, held_out, probes, shown, seen, texts, spoken(texts), name, cache, device, remembered, variants)
+
+
+def _policy(recipe: Recipe, options: ModelOptions) -> augment.MedicalAugmentation | None:
+    """How training pictures are varied; None where the recipe does not say.
+
+    Raises:
+        ConfigError: the model's options vary the pictures too, or show none. Else as `augment.named`.
+    """
+    if recipe.augment is None:
+        return None
+    for name, given in (("views", options.views > 0), ("blind", options.blind)):
+        if given:
+            raise ConfigError(f"model_options: {name} and [augment] exclude one another", remedy=f"leave out model_options.{name} or [augment]")
+    return augment.named(recipe.augment.policy)
 
 
 def _started(composition: Composition, start: str) -> Precedents | None:
@@ -187,87 +209,6 @@ def _start_folder(start: str) -> Path:
     return pocket.SHIPPED if start == "shipped" else Path(start)
 
 
-def gather(recipe: Recipe, root: Path) -> tuple[list[Example], list[Example]]:
-    """Training examples of all sources, and the development parts of those that have questions of their own."""
-    training: list[Example] = []
-    held_out: list[Example] = []
-    for name, source in recipe.sources.items():
-        options = config.build(source.options, SourceOptions, where=f"sources.{name}.options")
-        training += _source(name, source, options, root, recipe.seed, training)
-        if not options.originals:
-            continue
-        if source.dataset in ("vqa-rad", "slake"):
-            held_out += material.questions(source.dataset, root, Split.DEVELOPMENT, source=name, protocol=options.protocol)
-        elif source.dataset == "nih-cxr":
-            held_out += material.findings(root, Split.DEVELOPMENT, source=name, wordings=())
-        elif source.dataset == "instructions":
-            held_out += instructions(options.path, root, Split.DEVELOPMENT, source=name)
-    overlap = {e.image for e in training} & {e.image for e in held_out}
-    if overlap:
-        raise ValueError(f"{len(overlap)} images are both trained on and held out, such as {min(overlap)}")
-    return training, held_out
-
-
-def probe(recipe: Recipe, root: Path, held_out: Sequence[Example]) -> list[Example]:
-    """What the recipe's reworded sources and blanks are, made of the development part: groups of a question and its rewordings, and blank pictures."""
-    found: list[Example] = []
-    for name, source in recipe.sources.items():
-        options = config.build(source.options, SourceOptions, where=f"sources.{name}.options")
-        if options.originals and not options.rewordings:
-            continue
-        if source.dataset == "nih-cxr":
-            found += material.findings(root, Split.DEVELOPMENT, source=name, wordings=options.wordings, pressures=options.pressures)
-        else:
-            own = material.questions(
-                source.dataset,
-                root,
-                Split.DEVELOPMENT,
-                source=name,
-                rewordings=options.rewordings,
-                seed=recipe.seed,
-                protocol=options.protocol,
-                families=options.families,
-                pressures=options.pressures,
-            )
-            found += [e for e in own if e.group]
-    for name, source in recipe.sources.items():
-        if source.dataset == "blanks":
-            found += material.blanks(held_out, source=name)[:BLANK_PROBES]
-    return found
-
-
-def _source(name: str, source: Source, options: SourceOptions, root: Path, seed: int, so_far: Sequence[Example]) -> list[Example]:
-    match source.dataset:
-        case "vqa-rad" | "slake":
-            found = material.questions(
-                source.dataset,
-                root,
-                Split.TRAIN,
-                source=name,
-                rewordings=options.rewordings,
-                seed=seed,
-                protocol=options.protocol,
-                families=options.families,
-                pairs=options.pairs,
-                pressures=options.pressures,
-            )
-            found = found if options.originals else [e for e in found if e.reworded]
-        case "nih-cxr":
-            found = material.findings(root, Split.TRAIN, source=name, wordings=options.wordings, pressures=options.pressures)
-            found = found if options.originals else [e for e in found if e.reworded]
-        case "descriptions":
-            found = material.descriptions(root, source=name)
-        case "blanks":
-            found = material.blanks(so_far, source=name)
-        case "instructions":
-            found = instructions(options.path, root, Split.TRAIN, source=name)
-        case _:
-            raise ConfigError(
-                f"sources.{name}: no material is made of {source.dataset!r}", remedy="use vqa-rad, slake, nih-cxr, descriptions, instructions or blanks (last)"
-            )
-    return found[: source.limit] if source.limit else found
-
-
 def spoken(texts: Texts) -> Tensor:
     """Ids of every token that occurs in an answer, sorted."""
     return torch.tensor(sorted({t for ids in texts.targets.values() for t in ids}))
@@ -280,10 +221,11 @@ def _stage(course: Course, stage: Stage, log: Log, progress: Progress) -> None:
     index = {int(t): i for i, t in enumerate(course.candidates)}
     shown = _shown(stage)
     how = {"most": options.wordings, "together": options.together, "borrow": options.borrow}
-    collate = Collate(_images(course, shown), course.texts, finals, index, shown=shown, **how)  # type: ignore[arg-type]
+    collate = Collate(_images(course, shown), course.texts, finals, index, shown=shown, variants=course.variants, **how)  # type: ignore[arg-type]
     mixture = stage.mixture or dict.fromkeys(course.recipe.sources, 1.0)
     chosen: list[ImageItem] = items(course.training, mixture)
-    batches = Shuffled(chosen, stage.batch_size, course.recipe.seed, collate=collate, name=_fingerprint(chosen))
+    name = _fingerprint(chosen) + ("" if course.variants is None else course.variants.fingerprint)
+    batches = Shuffled(chosen, stage.batch_size, course.recipe.seed, collate=collate, by_epoch=collate.at, name=name)
     loss = Answers(course.candidates, course.prompt, pocket.FIRST_ADAPTED, _teacher(course, stage))
     look = Development(loss, course.held_out, dataclasses.replace(collate, draw=False), course.probes)
 
@@ -392,7 +334,17 @@ def _same_spread(course: Course, loss: Answers, made: Precedents, collate: Colla
     return precedents.same_spread(torch.cat(fused), torch.cat(margins), groups)
 
 
-def export(composition: Composition, out: Path, recipe: Recipe, vocabulary: Tensor, *, data_hash: str, started: float, device: torch.device) -> Path:
+def export(
+    composition: Composition,
+    out: Path,
+    recipe: Recipe,
+    vocabulary: Tensor,
+    *,
+    data_hash: str,
+    started: float,
+    device: torch.device,
+    variants: Variants | None = None,
+) -> Path:
     """Write what moved, in half precision, with the tokens that answers are made of, and what it was all made from."""
     kept = {n: t for n, t in composition.state_dict().items() if not n.startswith("lm.") or ".lora_" in n}
     kept[pocket.VOCABULARY] = vocabulary
@@ -404,6 +356,8 @@ def export(composition: Composition, out: Path, recipe: Recipe, vocabulary: Tens
     start = str(recipe.model_options.get("start", ""))
     if start:
         about["start"] = provenance.sha256_file(_start_folder(start) / "pocket.safetensors")
+    if variants is not None:
+        about["augment"] = variants.to_json()
     about |= {"sha256": provenance.sha256_file(path), "bytes": path.stat().st_size, "device": _device_name(device), "provenance": made.to_json()}
     (out / "about.json").write_text(json.dumps(about, indent=1, default=str) + "\n", encoding="utf-8")
     return path

@@ -6,7 +6,7 @@ In: a data root. Out: examples with source, group and polarity. Test parts are n
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from vesalius.data import base
@@ -18,6 +18,7 @@ from vesalius.domain.exchange import Exchange, Split
 from vesalius.instruct import phrasing, templates
 from vesalius.instruct.pressure import pressed
 from vesalius.metrics.text import is_yes_no_question
+from vesalius.train import permission
 
 BLANK = "blank:"  # images of one grey level, "blank:0.5"
 _ORGANS = {"HEAD": "head", "CHEST": "chest", "ABD": "abdomen"}
@@ -33,6 +34,8 @@ class Example:
         closed: yes or no is the answer.
         group: wordings of one question about one image share it; "" when alone.
         polarity: of this wording to the group's. reworded: by us; the group's first is not.
+        modality, body_part: of the image, as its set states them; "" where it does not.
+        boxes: name, and x0, y0, x1, y1 as shares of the image's width and height.
     """
 
     image: str
@@ -43,6 +46,10 @@ class Example:
     group: str = ""
     polarity: int = 1
     reworded: bool = False
+    # what the image is, not what is asked: neither tells examples apart, and the order of a run does not depend on it
+    modality: str = dataclasses.field(default="", compare=False, repr=False)
+    body_part: str = dataclasses.field(default="", compare=False, repr=False)
+    boxes: tuple[tuple[str, tuple[float, float, float, float]], ...] = dataclasses.field(default=(), compare=False, repr=False)
 
 
 def questions(
@@ -57,6 +64,7 @@ def questions(
     families: Sequence[str] = phrasing.FAMILIES,
     pairs: bool = False,
     pressures: Sequence[str] = (),
+    rights: Collection[str] = (),
 ) -> list[Example]:
     """Examples of a data set's own questions, each yes/no question with so many rewordings.
 
@@ -65,12 +73,15 @@ def questions(
         families: of rewordings that may occur; others are left out after the draw, so that a question may get fewer.
         pairs: whether VQA-RAD's human pairs of the relation "strict" with one answer are one group.
         pressures: of `instruct.pressure`; each yes/no question with rewordings is also asked pushed towards yes and towards no, and its answer stays.
+        rights: sets that may be trained on against their card.
 
     Raises:
+        NotForTraining: the set's card forbids it.
         ValueError: the test part was asked for: our bug, since nothing may learn from it.
     """
     if split is Split.TEST:
         raise ValueError("a test part is never training material")
+    permission.check_sets([dataset], rights)
     linked = _linked(root) if pairs and dataset == "vqa-rad" else {}
     found = []
     for exchange in base.dataset(dataset).exchanges(root, split, protocol):
@@ -93,7 +104,9 @@ def _linked(root: Path) -> dict[str, str]:
 
 def _example(exchange: Exchange, source: str) -> Example:
     answer = " ".join(exchange.gold.lower().split())
-    return Example(exchange.image, exchange.question.text.strip(), answer, source, answer in ("yes", "no"))
+    modality, body_part = (exchange.tags.get(name, "") for name in ("modality", "body_part"))
+    question = exchange.question.text.strip()
+    return Example(exchange.image, question, answer, source, answer in ("yes", "no"), modality=modality, body_part=body_part)
 
 
 def _reworded(example: Example, identity: str, rewordings: int, seed: int, families: Sequence[str] = phrasing.FAMILIES) -> list[Example]:
@@ -110,6 +123,7 @@ def _reworded(example: Example, identity: str, rewordings: int, seed: int, famil
 
 def findings(root: Path, split: Split, *, source: str, wordings: Sequence[int] = (0, 1, 2, 5, 7), pressures: Sequence[str] = ()) -> list[Example]:
     """NIH films' finding questions in several wordings; negated ones ask for the opposite answer. `pressures` as in `questions`."""
+    permission.check_sets(["nih-cxr"])
     found = []
     for exchange in NihCxr().exchanges(root, split):
         finding, answer = exchange.tags["finding"], exchange.gold.lower()
@@ -128,6 +142,7 @@ def findings(root: Path, split: Split, *, source: str, wordings: Sequence[int] =
 
 def descriptions(root: Path, *, source: str) -> list[Example]:
     """Descriptive pairs for alignment: SLAKE's attributes, NIH labels and views, VQA-RAD's organ and modality."""
+    permission.check_sets(["slake", "nih-cxr", "vqa-rad"])
     facts: dict[str, dict[str, str]] = {}
     for a in Slake().attributes(root, Split.TRAIN):
         organs = sorted({name for name, _ in a.regions})

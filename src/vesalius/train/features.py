@@ -29,6 +29,7 @@ from vesalius.models.composition import Composition, Prompt
 from vesalius.models.decoder import Causal
 from vesalius.provenance import sha256_file
 from vesalius.train.examples import BLANK
+from vesalius.train.variants import Variants
 from vesalius.train.views import vary
 
 _CHUNK = 64
@@ -112,21 +113,36 @@ def pictures(names: Iterable[str], root: Path) -> dict[str, Tensor]:
 
 
 def image_features(
-    images: Mapping[str, int], shown: Mapping[str, Tensor], root: Path, tower: efficientnet.EfficientNetLite0, cache: Path, tell: Tell
+    images: Mapping[str, int],
+    shown: Mapping[str, Tensor],
+    root: Path,
+    tower: efficientnet.EfficientNetLite0,
+    cache: Path,
+    tell: Tell,
+    variants: Variants | None = None,
 ) -> dict[str, Tensor]:
     """Image to [1 + views, 112, S/16, S/16] half precision: what the tower's frozen lower blocks see of it and of other views of it.
 
     Args:
         images: names to the number of other views (`views.vary`). shown: their `pictures`.
+        variants: instead of other views, what a policy makes of training pictures; `images` then has as many.
     """
     weights, device = _weights_key(tower), tower._conv_stem.weight.device
 
     @torch.inference_mode()
     def compute(wanted: Sequence[tuple[str, int]]) -> list[Tensor]:
-        pixels = torch.stack([vary(efficientnet.normalise(shown[name]), name, number) for name, number in wanted])
+        if variants is None:
+            pixels = torch.stack([vary(efficientnet.normalise(shown[name]), name, number) for name, number in wanted])
+        else:
+            made = dict(zip(varied := [each for each in wanted if each[1]], variants.pixels(varied), strict=True))
+            pixels = efficientnet.normalise(torch.stack([made.get(each, shown[each[0]]) for each in wanted]))
         return [f for part in torch.split(pixels, 8) for f in tower.lower(part.to(device)).half().cpu()]
 
-    keys = {name: [_key(weights, _content(name, root), name, view) for view in range(images[name] + 1)] for name in sorted(images)}
+    def key(name: str, content: str, view: int) -> str:
+        return _key(weights, content, name, view, *(variants.key(name, view) if variants is not None else ()))
+
+    contents = {name: _content(name, root) for name in sorted(images)}
+    keys = {name: [key(name, content, view) for view in range(images[name] + 1)] for name, content in contents.items()}
     wanted = {key: (name, view) for name, views in keys.items() for view, key in enumerate(views)}
     stored = Shelf(cache, "image features").take(wanted, compute, tell)
     return {name: torch.stack([stored[key] for key in views]) for name, views in keys.items()}
@@ -137,10 +153,13 @@ class Seen:
 
     Args:
         lower: image to [1 + views, 112, s, s] of the tower's lower blocks as they are now. shown: image to [3, S, S] uint8.
+        variants: what a policy makes of training pictures; they are looked at anew too.
     """
 
-    def __init__(self, lower: Mapping[str, Tensor], shown: Mapping[str, Tensor], tower: efficientnet.EfficientNetLite0) -> None:
-        self.lower, self.shown, self._made_with = lower, shown, _weights_key(tower)
+    def __init__(
+        self, lower: Mapping[str, Tensor], shown: Mapping[str, Tensor], tower: efficientnet.EfficientNetLite0, variants: Variants | None = None
+    ) -> None:
+        self.lower, self.shown, self._made_with, self._variants = lower, shown, _weights_key(tower), variants
         self._kept: tuple[str, dict[str, Tensor]] = ("", {})
 
     def moved(self, tower: efficientnet.EfficientNetLite0) -> bool:
@@ -166,6 +185,8 @@ class Seen:
             part = names[start : start + 16]
             pixels = efficientnet.normalise(torch.stack([self.shown[n] for n in part]).to(device))
             found.update(zip(part, tower(pixels).half().cpu()[:, None], strict=True))
+        for name, made in self._variants.each() if self._variants is not None else ():
+            found[name] = torch.cat([found[name], tower(efficientnet.normalise(torch.stack(made).to(device))).half().cpu()])
         return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from vesalius.data import base
@@ -19,23 +19,27 @@ from vesalius.domain.exchange import Split
 from vesalius.errors import ConfigError, DataMissing
 from vesalius.instruct import record
 from vesalius.instruct.record import OPTIONS, Instruction
+from vesalius.train import permission
 from vesalius.train.examples import Example
+from vesalius.train.permission import NotForTraining
 
 _LOG = logging.getLogger("vesalius.train")
 _PLAIN = "template"  # the family of a wording that is not reworded
-_LINES, _SHARDS, _INDEX = "instructions.jsonl", "shards", "index.json"
+_LINES, _SHARDS, _INDEX, _CARD = "instructions.jsonl", "shards", "index.json", "card.json"
 _YES_NO = ("yes", "no")
 
 
-def instructions(path: str | Path, root: Path, split: Split, *, source: str) -> list[Example]:
+def instructions(path: str | Path, root: Path, split: Split, *, source: str, rights: Collection[str] = ()) -> list[Example]:
     """Examples of the rows of one part.
 
-    Left out: rows about no picture, about several, and yes/no wordings of one question whose answers contradict one another.
+    Left out: rows of the test part, about no picture, about several, and yes/no wordings of one question whose answers contradict one another.
 
     Args:
         path: a file of JSON lines, or a folder with `instructions.jsonl`, `shards` or shards. split: of the rows; training or development.
+        rights: sets that may be trained on by the user's own word, against their card.
 
     Raises:
+        NotForTraining: a card or an index forbids it, or there is nothing but a test part.
         ConfigError: no path, or nothing of that kind there. RecordError, ShardError: it is damaged. DataMissing: a picture is not there.
         ValueError: the test part was asked for: our bug, since nothing may learn from it.
     """
@@ -43,7 +47,13 @@ def instructions(path: str | Path, root: Path, split: Split, *, source: str) -> 
         raise ValueError("a test part is never training material")
     kept: list[Instruction] = []
     left_out = Counter[str]()
-    for row in _rows(_place(path), root):
+    parts, sets, place = Counter[Split](), set[str](), _place(path)
+    permission.check_card(place.with_name(_CARD) if place.name in (_LINES, _SHARDS) else place / _CARD, rights)
+    for row in _rows(place, root, rights):
+        parts[row.split] += 1
+        if row.source not in sets:
+            sets.add(row.source)
+            permission.check_sets([row.source], rights, where=str(place))
         if row.split is not split:
             continue
         reason = "" if len(row.images) == 1 else "about several pictures" if row.images else "about no picture"
@@ -51,6 +61,9 @@ def instructions(path: str | Path, root: Path, split: Split, *, source: str) -> 
             left_out[reason] += 1
         else:
             kept.append(row)
+    if set(parts) == {Split.TEST}:
+        raise NotForTraining(f"{place} holds nothing but a test part", remedy="leave it out, or give instructions of a training part")
+    left_out["of the test part"] = parts[Split.TEST] if split is Split.TRAIN else 0
     for name in sorted({row.images[0] for row in kept}):
         base.image_path(root, name)  # what is not there is told before anything is computed
     firsts, contradicting = _firsts(kept)
@@ -74,13 +87,15 @@ def _place(path: str | Path) -> Path:
     raise ConfigError(f"{place}: holds no instructions", remedy="give a file of JSON lines, or a folder that vesalius instruct mix has finished")
 
 
-def _rows(place: Path, root: Path) -> Iterator[Instruction]:
+def _rows(place: Path, root: Path, rights: Collection[str]) -> Iterator[Instruction]:
     if place.is_file():
         yield from record.read(place)
         return
     unpacked: dict[str, str] = {}
     waiting: list[Instruction] = []
-    for _, each in Shards(place).stream():
+    shards = Shards(place)
+    permission.check_index(place, shards.index.about, rights)  # before a picture is unpacked
+    for _, each in shards.stream():
         if each.image is not None:
             name = each.facts.get("image")
             unpacked[str(name)] = _picture(place, root, each)
@@ -141,6 +156,15 @@ def _example(row: Instruction, source: str, first: Instruction | None) -> Exampl
     question = " ".join(row.question.split()) + (OPTIONS + "; ".join(row.choices) if row.choices and not closed else "")
     grouped = first if closed else None
     if grouped is None:
-        return Example(row.images[0], question, answer, source, closed)
+        return Example(row.images[0], question, answer, source, closed, boxes=_boxes(row))
     way = row.polarity * grouped.polarity
-    return Example(row.images[0], question, answer, source, closed, row.group, way, reworded=row.id != grouped.id)
+    return Example(row.images[0], question, answer, source, closed, row.group, way, reworded=row.id != grouped.id, boxes=_boxes(row))
+
+
+def _boxes(row: Instruction) -> tuple[tuple[str, tuple[float, float, float, float]], ...]:
+    """As shares of the image, whatever size it was marked at."""
+    found = []
+    for box in row.boxes:
+        r, (width, height) = box.region, box.size
+        found.append((box.label, (r.x0 / width, r.y0 / height, r.x1 / width, r.y1 / height)))
+    return tuple(found)

@@ -23,6 +23,7 @@ class SourceOptions:
         families: of rewordings; what is not named is held out. pairs: whether human wordings of one question are compared too.
         pressures: that a yes/no question is put under as well, of `instruct.pressure`; what is not named is held out.
         path: of instructions: a file or folder that `vesalius instruct build` or `mix` wrote.
+        rights: sets that may be trained on by the user's own word, against their card.
     """
 
     rewordings: int = 0
@@ -33,6 +34,7 @@ class SourceOptions:
     pairs: bool = False
     pressures: tuple[str, ...] = ()
     path: str = ""
+    rights: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for kind, names, known in (("family of rewordings", self.families, FAMILIES), ("pressure", self.pressures, tuple(PRESSURES))):

@@ -54,6 +54,7 @@ class Shuffled(Generic[T]):
         size: items drawn in an epoch; None draws as many as there are. Without weights it may not exceed them.
         collate: makes a batch of a list of items. It is called just before the batch is used; randomness in it stays exact after a resume when
             it comes from the global generators.
+        by_epoch: gives the collate of an epoch, where what a batch shows depends on it; None takes `collate` for all.
         name: told in the fingerprint: a version of the items' content.
 
     Raises:
@@ -68,6 +69,7 @@ class Shuffled(Generic[T]):
     size: int | None = None
     collate: Callable[[list[T]], Any] = list
     name: str = ""
+    by_epoch: Callable[[int], Callable[[list[T]], Any]] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.items)
@@ -124,8 +126,9 @@ class Shuffled(Generic[T]):
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Any]:
         """The batches of epoch `number` (0-based) from batch `start` on."""
+        collate = self.collate if self.by_epoch is None else self.by_epoch(number)
         for batch in self.indices(number)[start:]:
-            yield self.collate([self.items[int(i)] for i in batch])
+            yield collate([self.items[int(i)] for i in batch])
 
 
 def mixed(sources: Sequence[str], shares: Mapping[str, float], answers: Sequence[Hashable | None] | None = None) -> NDArray[np.float64]:

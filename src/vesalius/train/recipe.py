@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vesalius import config
-from vesalius.errors import ConfigError, nearest
+from vesalius.errors import ConfigError, InvalidValue, nearest
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -161,7 +161,7 @@ class Source:
 
     Args:
         dataset: a name that `vesalius data` lists.
-        split: which of its splits.
+        split: "train"; anything else is refused, for a recipe holds its own development part out and a test part is never training material.
         limit: at most so many items, chosen by the recipe's seed; None takes all.
         options: what the builder of this source reads, strictly, as a dataclass of its own.
     """
@@ -172,8 +172,32 @@ class Source:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.split != "train":
+            what = f"source of {self.dataset!r}: split = {self.split!r} is not trained on"
+            raise InvalidValue(what, remedy='leave it out, or set split = "train"; the development part is held out by itself')
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"source of {self.dataset!r}: limit = {self.limit} is below 1", remedy="leave it out to take everything")
+
+
+@dataclasses.dataclass(frozen=True)
+class Augment:
+    """How training pictures are varied; the development part never is.
+
+    Args:
+        policy: the name of one that ships, or a TOML file (`vesalius.data.augment`).
+        views: different variants of each picture; epoch e of a stage shows number e modulo `views`, so that a tower that stands still looks at so many
+            and no more.
+
+    Raises:
+        ConfigError: no views.
+    """
+
+    policy: str = "everyday"
+    views: int = 4
+
+    def __post_init__(self) -> None:
+        if self.views < 1:
+            raise ConfigError(f"augment: views = {self.views} is below 1", remedy="give a whole number from 1, or leave [augment] out")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,6 +212,7 @@ class Recipe:
         sources: what the stages' mixtures name.
         data: root of the data sets; None asks the environment.
         development: share of the images held out of training for every choice, in (0, 1).
+        augment: how training pictures are varied; None shows them as they are.
         model_options: what the model's own builder reads, strictly (adapters, image tokens, ...).
         stages: in order.
 
@@ -203,6 +228,7 @@ class Recipe:
     sources: Mapping[str, Source] = dataclasses.field(default_factory=dict)
     data: Path | None = None
     development: float = 0.1
+    augment: Augment | None = None
     model_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -238,10 +264,15 @@ def read(path: str | Path, *, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises:
         ConfigError: whatever `config.read` and the dataclasses refuse, or an override of a stage that does not exist.
+        UnknownName, InvalidValue: the policy of augmentation, as `augment.named`; a part that is not trained on.
     """
     staged = [item for item in overrides if item.partition("=")[0].strip().startswith("stages.")]
     recipe = config.read(path, Recipe, overrides=[item for item in overrides if item not in staged])
     changes = config.parse("", _Changes, where="--set", overrides=staged).stages
+    if recipe.augment is not None:
+        from vesalius.data import augment  # only a recipe that names a policy needs it
+
+        augment.named(recipe.augment.policy)
     known = [s.name for s in recipe.stages]
     for name in changes:
         if name not in known:

@@ -33,7 +33,7 @@ from vesalius.formats.pixels import render
 from vesalius.metrics.statistics import wilson
 from vesalius.models import efficientnet, experts, router
 from vesalius.models.router import KINDS, Kind
-from vesalius.train import drawn
+from vesalius.train import drawn, permission
 from vesalius.train.drawn import Shown
 
 PENALTY = 1e-2  # of squared weights, beside the mean cross-entropy; fixed beforehand
@@ -251,8 +251,9 @@ def train(root: Path, seed: int = 0) -> tuple[dict[str, Tensor], dict[str, Any]]
     """Weights, and what is reported of them.
 
     Raises:
-        DataMissing: a set is absent.
+        DataMissing: a set is absent. NotForTraining: the card of one forbids it.
     """
+    permission.check_sets(["nih-cxr", "slake", "vqa-rad"])
     tower = efficientnet.load()
     features: list[Tensor] = []
     facts: list[tuple[Kind, str, bool, bool]] = []

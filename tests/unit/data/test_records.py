@@ -30,7 +30,9 @@ def test_lists_and_lines_give_the_same_rows_however_they_are_cut(tmp_path, monke
         assert list(records.json_rows(tmp_path / name, CARD)) == rows
 
 
-@pytest.mark.parametrize("text", ['[{"a": 1}', '[{"a": 1},]', '[{"a": 1} {"b": 2}]', "[{}] more", '[{"a": }]', "[1]", "{}\n[]", "{", '{"a": 1}\n{"a"', "null", " "])
+@pytest.mark.parametrize(
+    "text", ['[{"a": 1}', '[{"a": 1},]', '[{"a": 1} {"b": 2}]', "[{}] more", '[{"a": }]', "[1]", "{}\n[]", "{", '{"a": 1}\n{"a"', "null", " "]
+)
 def test_what_is_no_list_of_records_is_refused(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(base.DataFormatError):

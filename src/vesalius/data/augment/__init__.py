@@ -4,13 +4,14 @@ In: a `Sample` (image, texts, labels, boxes, points, masks) and a policy in TOML
 same item, epoch and seed give the same pixels in whatever process. Faults that a model is tested with are in `vesalius.data.corruptions`.
 """
 
-from vesalius.data.augment.policy import Flip, Lost, MedicalAugmentation, Use, read
+from vesalius.data.augment.policy import POLICIES, Flip, Lost, MedicalAugmentation, Use, named, read
 from vesalius.data.augment.ranges import OPERATIONS, Operation, Range, kind_of
 from vesalius.data.augment.sample import Box, Done, Fate, Point, Record, Refusal, Sample
 from vesalius.data.augment.words import forbidden
 
 __all__ = [
     "OPERATIONS",
+    "POLICIES",
     "Box",
     "Done",
     "Fate",
@@ -26,5 +27,6 @@ __all__ = [
     "Use",
     "forbidden",
     "kind_of",
+    "named",
     "read",
 ]

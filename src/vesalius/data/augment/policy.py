@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from vesalius import config
 from vesalius.data.augment.ranges import CT, HEAD, KINDS, OPERATIONS, PHOTO, TISSUE, Range, against_meaning, kind_of
@@ -21,6 +25,8 @@ from vesalius.errors import InvalidValue
 from vesalius.registry import unknown
 
 DEFAULT = Path(__file__).with_name("default.toml")
+POLICIES: Mapping[str, Path] = MappingProxyType({"everyday": DEFAULT})  # those that ship, by name
+EDITION = 1  # goes up when the same policy makes other pixels
 _UNPAIRED = frozenset({"HEAD", "CHEST", "ABDOMEN"})  # regions whose organs tell left from right
 
 
@@ -161,6 +167,14 @@ class MedicalAugmentation:
         reason = no_flip(sample, self.flip.labels, _symmetric) if self.flip is not None else None
         return {name: why for name, why in found.items() if name in named} | ({FLIP: reason} if reason else {})
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that decides what is done: the policy, the admissible ranges of its operations, and our edition of them."""
+        held = {use.name: (OPERATIONS[use.name].ranges, OPERATIONS[use.name].bare) for use in self.operation}
+        ranges = {name: [[(kind, r.low, r.high, r.unit) for kind, r in each.items()] for each in both] for name, both in held.items()}
+        plain = {"edition": EDITION, "policy": dataclasses.asdict(self), "ranges": ranges}
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
     def use(self, name: str, sample: Sample) -> Use | None:
         """How an operation is used on a sample."""
         return next((u for u in self.operation if u.name == name and (not u.modalities or sample.image.modality in u.modalities)), None)
@@ -181,3 +195,17 @@ def read(path: str | Path | None = None) -> MedicalAugmentation:
         ConfigError: not readable, an unknown key, a wrong type. UnknownName, InvalidValue: as `Use`, `Flip`, `MedicalAugmentation`.
     """
     return config.read(DEFAULT if path is None else path, MedicalAugmentation)
+
+
+def named(policy: str) -> MedicalAugmentation:
+    """A policy by its name among `POLICIES`, or by the path of its file.
+
+    Raises:
+        UnknownName: neither a name nor a file. Else as `read`.
+    """
+    if policy in POLICIES:
+        return read(POLICIES[policy])
+    path = Path(policy).expanduser()
+    if path.suffix.lower() == ".toml" or path.is_file():
+        return read(path)
+    raise unknown("augmentation policy (or TOML file)", policy, list(POLICIES))

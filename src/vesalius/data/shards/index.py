@@ -20,7 +20,7 @@ from vesalius.errors import UserError
 
 SCHEMA = 1
 LINES, WHOLE = "shards.jsonl", "index.json"
-_NAME = re.compile(r"shard-\d{6,}\.tar")
+_NAME = re.compile(r"shard-\d{6,}\.(?:tar|parquet)")
 _AGAIN = "make the shards again with 'vesalius data shard'"
 
 
@@ -43,6 +43,11 @@ class Shard:
     bytes: int
     sha256: str
     keys: str
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is Parquet; else it is a tar."""
+        return self.name.endswith(".parquet")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
-"""Reading shards: checked, shuffled without chance, from any place, with one record in memory.
+"""Reading shards: checked, shuffled without chance, from any place, with one record, or a few row groups, in memory.
 
 In: a folder of shards. Out: records in an order that the seed and the epoch alone decide: shards are permuted, then records within windows of `buffer` places.
+The order does not depend on what kind of file they are in.
 Every place is computed, none is drawn while reading, so a stream starts anywhere at once, and workers that share it give together what one would.
 """
 
@@ -13,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from vesalius.data.shards import archive, index
+from vesalius.data.shards import archive, index, table
 from vesalius.data.shards.archive import Entry
 from vesalius.data.shards.index import Index, Shard, ShardError
 from vesalius.data.shards.record import Record
+from vesalius.data.shards.table import Cell, Groups
 from vesalius.errors import InvalidValue
 
 BUFFER = 4096
@@ -66,7 +68,8 @@ class Shards:
     def _stream(self, seed: int | None, epoch: int, start: int, buffer: int, mine: int, of: int) -> Iterator[tuple[int, Record]]:
         shards = self._order(seed, epoch)
         ends = np.cumsum([shard.records for shard in shards], dtype=np.int64)
-        tables: dict[str, tuple[Entry, ...]] = {}
+        tables: dict[str, tuple[Entry, ...] | tuple[Cell, ...]] = {}
+        groups = Groups()
         for window in range(start // buffer, -(-len(self) // buffer)):
             low, high = window * buffer, min((window + 1) * buffer, len(self))
             inside = np.arange(high - low) if seed is None else _rng(seed, epoch, window + 1).permutation(high - low)
@@ -80,26 +83,30 @@ class Shards:
                     shard = shards[which]
                     if shard.name not in tables:
                         tables[shard.name] = self._table(shard)
-                    yield place, _build(self.path / shard.name, tables[shard.name][at - int(ends[which]) + shard.records])
+                    yield place, build(self.path / shard.name, tables[shard.name][at - int(ends[which]) + shard.records], groups)
 
     def _order(self, seed: int | None, epoch: int) -> tuple[Shard, ...]:
         shards = self.index.shards
         return shards if seed is None else tuple(shards[i] for i in _rng(seed, epoch, 0).permutation(len(shards)))
 
-    def _table(self, shard: Shard) -> tuple[Entry, ...]:
-        table = archive.entries(self.path / shard.name, shard, digest=self._check and shard.name not in self._checked)
+    def _table(self, shard: Shard) -> tuple[Entry, ...] | tuple[Cell, ...]:
+        found = places(self.path / shard.name, shard, digest=self._check and shard.name not in self._checked)
         self._checked.add(shard.name)
-        return table
+        return found
+
+
+def places(path: Path, shard: Shard, *, digest: bool = True) -> tuple[Entry, ...] | tuple[Cell, ...]:
+    """Where the records of a shard of either kind are. Raises: ShardError, MissingExtra."""
+    return table.entries(path, shard, digest=digest) if shard.is_table else archive.entries(path, shard, digest=digest)
 
 
 def _rng(seed: int, epoch: int, what: int) -> np.random.Generator:
     return np.random.default_rng([seed, epoch, what])
 
 
-def _build(path: Path, entry: Entry) -> Record:
-    with path.open("rb") as stream:
-        image = archive.part(stream, entry.image, path) if entry.image is not None else None
-        text = archive.part(stream, entry.facts, path)
+def build(path: Path, entry: Entry | Cell, groups: Groups) -> Record:
+    """A record of a shard of either kind. Raises: ShardError."""
+    image, text = groups.parts(path, entry) if isinstance(entry, Cell) else archive.parts(path, entry)
     return Record(entry.key, facts(text, f"{path}: record {entry.key}"), image, entry.suffix)
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vesalius.data.shards import archive, index
+from vesalius.data.shards.archive import Entry
 from vesalius.data.shards.index import Index, Shard
-from vesalius.data.shards.read import facts
+from vesalius.data.shards.read import build, facts, places
+from vesalius.data.shards.table import Cell, Groups
 from vesalius.errors import UserError
 
 _OURS = ("index.json", "shards.jsonl", "plan.json")
@@ -68,8 +70,12 @@ def verify(folder: Path, *, progress: Callable[[int, int, str], None] | None = N
 
 def _keys(path: Path, shard: Shard) -> list[int]:
     """The first 64 bits of each key's hash: the keys of a million records in 8 MB."""
-    found = archive.entries(path, shard)
+    found: Sequence[Entry | Cell] = places(path, shard)
+    groups = Groups()
     with path.open("rb") as stream:
         for entry in found:
-            facts(archive.part(stream, entry.facts, path), f"{path}: record {entry.key}")
+            if isinstance(entry, Entry):
+                facts(archive.part(stream, entry.facts, path), f"{path}: record {entry.key}")
+            else:
+                build(path, entry, groups)
     return [int.from_bytes(hashlib.blake2b(entry.key.encode(), digest_size=8).digest()) for entry in found]

@@ -1,31 +1,45 @@
-"""Writing shards: one record in memory at a time, each file whole or not there, and a killed writer goes on where it was.
+"""Writing shards of either kind: one record (of Parquet one row group) in memory, each file whole or not there, and a killed writer goes on where it was.
 
-In: records in a fixed order. Out: a folder of tars with an index. A shard is written under another name, flushed to the disk, renamed, and only then entered in
-`shards.jsonl`; what is not entered is written again. The same records give the same bytes.
+In: records in a fixed order. Out: a folder of tars or Parquet files with an index. A shard is written under another name, flushed to the disk, renamed, and
+only then entered in `shards.jsonl`; what is not entered is written again. The same records give the same bytes.
 """
 
 from __future__ import annotations
 
+import enum
 import hashlib
-import io
 import json
 import os
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from vesalius import provenance
-from vesalius.data.shards import index
+from vesalius.data.shards import archive, index, table
 from vesalius.data.shards.index import Index, Shard, ShardError
-from vesalius.data.shards.record import Record, members
+from vesalius.data.shards.record import Record
 from vesalius.errors import InvalidValue
 
 _PLAN = "plan.json"  # what the shards were begun with, so that nobody goes on with something else
 _OTHER = "write into another folder, or delete this one"
 
 
-def write(records: Iterable[Record], out: Path, *, shard_size: int = 1000, about: Mapping[str, Any] | None = None, first: int = 0) -> Index:
+class Form(enum.StrEnum):
+    """What a shard is; also the suffix of its file."""
+
+    TAR = "tar"
+    PARQUET = "parquet"
+
+
+def write(
+    records: Iterable[Record],
+    out: Path,
+    *,
+    shard_size: int = 1000,
+    about: Mapping[str, Any] | None = None,
+    first: int = 0,
+    form: Form = Form.TAR,
+) -> Index:
     """Write records as shards; in a folder that an earlier call did not finish, go on.
 
     Args:
@@ -34,24 +48,28 @@ def write(records: Iterable[Record], out: Path, *, shard_size: int = 1000, about
         shard_size: records in a shard, at least 1.
         about: JSON facts about the whole, for the index: set, part, licence, ...
         first: how many records the caller has left out because `written(out)` says that they are there; spares making them again.
+        form: of the files; Parquet needs pyarrow, and with another version of it may give other bytes.
 
     Returns:
         The index. A folder that is finished is returned as it is, if it was made from the same plan.
 
     Raises:
         ShardError: the folder holds something else, or the records are not those of the earlier call.
-        InvalidValue: a key twice in a shard, or facts that are no JSON.
+        InvalidValue: a key twice in a shard, or facts that are no JSON. MissingExtra: no pyarrow.
     """
     if shard_size < 1:
         raise InvalidValue(f"a shard needs at least one record (got {shard_size})")
+    if form is Form.PARQUET:
+        table.library("writing Parquet shards")  # before anything is written
     plan: dict[str, Any] = {"schema": index.SCHEMA, "shard_size": shard_size, "about": dict(about or {})}
+    plan |= {"format": str(form)} if form is not Form.TAR else {}
     done = _begin(out, plan)
     if (out / index.WHOLE).is_file():
         return index.read(out)
     stream = _after(iter(records), done, first, out)
     place, number = sum(shard.records for shard in done), len(done)
     while (head := next(stream, None)) is not None:
-        shard = _shard(out, number, place, head, stream, shard_size)
+        shard = _shard(out, number, place, head, stream, shard_size, form)
         index.add(out, shard)
         place, number = place + shard.records, number + 1
     return index.close(out, plan["about"], provenance.record(config={"shard_size": shard_size}).to_json())
@@ -104,22 +122,12 @@ def _after(records: Iterator[Record], done: tuple[Shard, ...], first: int, out: 
     return records
 
 
-def _shard(out: Path, number: int, place: int, head: Record, rest: Iterator[Record], size: int) -> Shard:
-    name = f"shard-{number:06d}.tar"
+def _shard(out: Path, number: int, place: int, head: Record, rest: Iterator[Record], size: int, form: Form) -> Shard:
+    name = f"shard-{number:06d}.{form}"
     draft = out / f"{name}.part"
     keys: list[str] = []
-    seen: set[str] = set()
     with draft.open("wb") as stream:
-        with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-            record: Record | None = head
-            while record is not None:
-                if record.key in seen:
-                    raise InvalidValue(f"two records have the key {record.key}", remedy="give each its own")
-                seen.add(record.key)
-                keys.append(record.key)
-                for member, data in members(record):
-                    archive.addfile(_member(member, len(data)), io.BytesIO(data))
-                record = next(rest, None) if len(keys) < size else None
+        {Form.TAR: archive.fill, Form.PARQUET: table.fill}[form](stream, _taken(head, rest, size, keys))
         stream.flush()
         os.fsync(stream.fileno())
     shard = Shard(name, len(keys), place, draft.stat().st_size, _sha(draft), index.digest_of(keys))
@@ -128,15 +136,22 @@ def _shard(out: Path, number: int, place: int, head: Record, rest: Iterator[Reco
     return shard
 
 
+def _taken(head: Record, rest: Iterator[Record], size: int, keys: list[str]) -> Iterator[Record]:
+    """The records of one shard, each with a key of its own; `keys` grows by them."""
+    seen: set[str] = set()
+    record: Record | None = head
+    while record is not None:
+        if record.key in seen:
+            raise InvalidValue(f"two records have the key {record.key}", remedy="give each its own")
+        seen.add(record.key)
+        keys.append(record.key)
+        yield record
+        record = next(rest, None) if len(keys) < size else None
+
+
 def _sha(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _member(name: str, size: int) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)  # no time, owner or right of this machine
-    info.size, info.mode = size, 0o444
-    return info
 
 
 def _settle(folder: Path) -> None:
