@@ -8,9 +8,11 @@ suspects more than was found. The detector finds slight tilts and half turns in 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
-from collections.abc import Sequence
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ from vesalius.formats.deidentify.burned.shapes import Polygon
 from vesalius.registry import missing_extra
 
 Grey = NDArray[np.uint8]
+T = TypeVar("T")
 
 _WHOLE = 1600  # longest side that the detector is given; larger pictures are reduced, and read closely in parts
 _SHORT, _MOST = 736, 3.0  # shorter side to which small pictures are enlarged, and by how much at most
@@ -33,6 +36,7 @@ _TALL, _TALLEST = 0.1, 0.25  # of the shorter side: the highest letters that are
 _NARROWEST, _WIDEST = 0.2, 1.2  # width of a letter with its gap, over its height
 _BLOCK = 1.8  # height of several lines over that of one
 _LEAST = 8  # pixels; nothing can be read on a shorter side
+_KEPT = 2048  # looks that are remembered: a picture is read again after filling, and most of it has not changed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,6 +67,7 @@ class Reader:
     def __init__(self, *, threads: int = 1) -> None:
         self._threads = threads
         self._engine: Any = None
+        self._seen: OrderedDict[tuple[str, tuple[int, ...], bytes], Any] = OrderedDict()
 
     def read(self, grey: Grey) -> tuple[Box, ...]:
         """Everything that looks written.
@@ -96,7 +101,24 @@ class Reader:
             found += [np.add(p, (left, top)) for p in self._detect(views.local(part.astype(np.float32)))]
         return found
 
+    def _once(self, kind: str, grey: Grey, look: Callable[[Grey], T]) -> T:
+        """What a look at these very pixels gives, or gave."""
+        key = kind, grey.shape, hashlib.blake2b(np.ascontiguousarray(grey).data, digest_size=16).digest()
+        if key not in self._seen:
+            self._seen[key] = look(grey)
+            if len(self._seen) > _KEPT:
+                self._seen.popitem(last=False)
+        self._seen.move_to_end(key)
+        found: T = self._seen[key]
+        return found
+
     def _detect(self, grey: Grey) -> list[Polygon]:
+        return self._once("detect", grey, self._detected)
+
+    def _words(self, line: Grey) -> tuple[str, float]:
+        return self._once("words", line, self._worded)
+
+    def _detected(self, grey: Grey) -> list[Polygon]:
         """Corners of what looks like text. The picture is brought to a size that suits the detector and that bounds the work: letters of a small one are
         enlarged, a large one is reduced, a narrow one gets a border.
         """
@@ -146,7 +168,7 @@ class Reader:
             best = max(best, self._words(look), key=lambda reading: reading[1])
         return best
 
-    def _words(self, line: Grey) -> tuple[str, float]:
+    def _worded(self, line: Grey) -> tuple[str, float]:
         from rapidocr.ch_ppocr_rec import TextRecInput
 
         reader = self._loaded()._load_rec_model()

@@ -37,6 +37,14 @@ def test_turned_text_is_read(reader, turns):
     assert "1970" in said(reader, np.rot90(letters("DOE JOHN 1970", cols=256), turns))
 
 
+def test_what_has_not_changed_is_not_looked_at_again(reader, monkeypatch):
+    grey = letters("ROE MARY 1971", cols=256)
+    first = reader.read(grey)
+    monkeypatch.setattr(reader, "_detected", lambda _: pytest.fail("looked again"))
+    monkeypatch.setattr(reader, "_worded", lambda _: pytest.fail("read again"))
+    assert [(b.text, b.score) for b in reader.read(grey.copy())] == [(b.text, b.score) for b in first]
+
+
 def test_dark_and_faint_text_is_read(reader):
     assert "DOE" in said(reader, letters("DOE JOHN 1970", ground=180, level=20))
     assert "1970" in said(reader, letters("DOE JOHN 1970", ground=60, level=72, noise=3))
