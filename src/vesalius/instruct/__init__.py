@@ -1,1 +1,1 @@
-"""Questions and answers in words: rewordings, templates, the audit of both."""
+"""Questions and answers in words: rewordings and templates with their audit; instruction data written, built, filtered, reviewed and mixed."""
