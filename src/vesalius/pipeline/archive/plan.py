@@ -14,6 +14,7 @@ from pathlib import Path
 from vesalius import config
 from vesalius.errors import ConfigError, nearest
 from vesalius.formats.deidentify import Profile
+from vesalius.formats.deidentify.burned.letters import LIMIT
 
 _READ = ("triage", "all", "nothing")
 _CAPTURES = ("refuse", "read")
@@ -27,16 +28,20 @@ class Pixels:
 
     Attributes:
         read: "triage" reads what may hold text by its header or a quick look; "all" reads every image; "nothing" reads none, and files say so.
+        limit: for triage, the likelihood of text from which an image is read, from 0 to 1; lower misses less and reads more.
         secondary_captures: "refuse" sets them apart, "read" treats them as other images.
         faces: "mark" says in header and manifest that a face may be drawn from CT, MR or PET of the head, "refuse" sets such images apart.
     """
 
     read: str = "triage"
+    limit: float = LIMIT
     secondary_captures: str = "refuse"
     faces: str = "mark"
 
     def __post_init__(self) -> None:
         _one_of("pixels.read", self.read, _READ)
+        if not 0 <= self.limit <= 1:
+            raise ConfigError(f"pixels.limit = {self.limit:g} is no likelihood", remedy="give a number from 0 to 1")
         _one_of("pixels.secondary_captures", self.secondary_captures, _CAPTURES)
         _one_of("pixels.faces", self.faces, _FACES)
 

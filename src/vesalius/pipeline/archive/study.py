@@ -228,7 +228,7 @@ class _Job:
             raise UserError("shows a head, from which a face may be recognised", remedy='set pixels.faces = "mark" to release it marked')
         if options.read == "nothing":
             return None, None
-        seen = triage(source, pixels=options.read == "triage")
+        seen = triage(source, pixels=options.read == "triage", limit=options.limit)
         if seen.refuse and options.secondary_captures == "refuse":
             raise UserError(seen.refuse, remedy='set pixels.secondary_captures = "read" to have it read and filled')
         if not (seen.read or options.read == "all"):

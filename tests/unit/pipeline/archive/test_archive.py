@@ -247,7 +247,16 @@ def test_a_source_and_a_destination_within_one_another_are_refused(tmp_path):
         deidentify_archive(source, tmp_path / "out", key, PLAN, workers=0)
 
 
-@pytest.mark.parametrize(("table", "wrong"), [("pixels", {"read": "trage"}), ("text", {"finder": "presdio"}), ("header", {"clean_graphics": True})])
+@pytest.mark.parametrize(
+    ("table", "wrong"),
+    [
+        ("pixels", {"read": "trage"}),
+        ("pixels", {"limit": 1.5}),
+        ("pixels", {"faces": "keep"}),
+        ("text", {"finder": "presdio"}),
+        ("header", {"clean_graphics": True}),
+    ],
+)
 def test_a_plan_that_says_nothing_known_is_refused(tmp_path, table, wrong):
     path = tmp_path / "plan.toml"
     path.write_text(f"[{table}]\n" + "\n".join(f"{k} = {json.dumps(v)}" for k, v in wrong.items()))

@@ -46,12 +46,13 @@ class Triage:
     reasons: tuple[str, ...]
 
 
-def triage(dataset: Dataset, *, pixels: bool = True) -> Triage:
+def triage(dataset: Dataset, *, pixels: bool = True, limit: float = LIMIT) -> Triage:
     """Judge one image object.
 
     Args:
         dataset: as `pydicom.dcmread` gives it.
         pixels: False judges by the header alone; then an image that it calls unlikely is not read.
+        limit: likelihood of text from which an image is read, from 0 to 1; docs/burned_in.md says what each misses and costs.
 
     Returns:
         The judgement; an object without pixels is neither read nor refused.
@@ -64,7 +65,7 @@ def triage(dataset: Dataset, *, pixels: bool = True) -> Triage:
             return Triage(False, None, ("has no pixels",))
         reasons = _likely(dataset)
         read = bool(reasons)
-        if not read and pixels and (strongest := _strongest(dataset)) >= LIMIT:
+        if not read and pixels and (strongest := _strongest(dataset, limit)) >= limit:
             read = True
             reasons.append(f"its pixels look written on ({strongest:.2f} of 1)")
         if face(dataset):
@@ -78,7 +79,7 @@ def face(dataset: Dataset) -> bool:
     return header.text(dataset, "Modality") in ("CT", "MR", "PT") and any(word in part for word in _HEAD)
 
 
-def _strongest(dataset: Dataset) -> float:
+def _strongest(dataset: Dataset, enough: float) -> float:
     """The highest likelihood of any frame and sheet; it stops at the first that is enough."""
     claim = views.claim_of(dataset)
     strongest = 0.0
@@ -86,7 +87,7 @@ def _strongest(dataset: Dataset) -> float:
         for index in range(claim.frames):
             for sheet in views.sheets(dataset, claim, views.stored_frame(dataset, claim, index, gdcm)):
                 strongest = max(strongest, likelihood(sheet))
-                if strongest >= LIMIT:
+                if strongest >= enough:
                     return strongest
     return strongest
 

@@ -4,7 +4,7 @@ import pytest
 from tests.unit.formats.deidentify.burned.drawn import letters
 from tests.unit.formats.drawn import RAMP, dataset, item
 from vesalius.errors import UnreadableStudy
-from vesalius.formats.deidentify.burned.triage import triage
+from vesalius.formats.deidentify.burned.triage import LIMIT, likelihood, triage
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -105,3 +105,10 @@ def test_a_dataset_without_meta_information_is_refused_in_words():
     del bare.file_meta
     with pytest.raises(UnreadableStudy, match="transfer syntax"):
         triage(bare)
+
+
+def test_a_lower_limit_reads_more():
+    seen = likelihood(quiet := letters("", ground=60, level=60, noise=4))
+    assert 0 < seen < LIMIT
+    assert not triage(ct(quiet)).read
+    assert triage(ct(quiet), limit=seen / 2).read
