@@ -88,7 +88,7 @@ class Key:
 
     def digest(self, purpose: str, value: bytes) -> bytes:
         """HMAC-SHA-256 of a value, 32 bytes; digests for different purposes are unrelated."""
-        return hmac.new(self._secret, purpose.encode() + b"\0" + value, hashlib.sha256).digest()
+        return hmac.digest(self._secret, purpose.encode() + b"\0" + value, "sha256")
 
     def uid(self, value: str) -> str:
         """The UID that stands for a UID: `2.25.` and a UUID (RFC 9562, version 8) of 90 bits of HMAC and a check of 32.

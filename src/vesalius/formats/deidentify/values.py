@@ -22,6 +22,7 @@ PROSE = frozenset({"LO", "LT", "ST", "UC", "UT"})
 """Texts in which people write sentences; SH, CS and AE hold codes."""
 _NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV", "AT"})
 RAW = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_UNCHANGING = frozenset({str, bytes, int, float})  # asked first: abstract classes are slow to answer, and most values are of these
 _COUNTED = frozenset({"IS", "SL", "SS", "UL", "US"})  # frames, channels and content items are counted from 1: a zero would refer to nothing
 _DUMMIES = {"DA": "19000101", "TM": "000000", "DT": "19000101000000", "AS": "000Y", "UR": "urn:removed"}
 REMOVED = "REMOVED"
@@ -49,11 +50,18 @@ def technical(element: DataElement, scheme: str | None) -> bool:
 
 def copied(element: DataElement) -> DataElement:
     """A copy; values that cannot change are shared, for copying them deeply takes a fifth of the time."""
-    if isinstance(element.value, MutableSequence | bytearray):
-        return copy.deepcopy(element)
+    value = element.value
     new = object.__new__(type(element))
     new.__dict__.update(element.__dict__)
+    if type(value) is MultiValue:  # a list of values that cannot change
+        new.__dict__["_value"] = MultiValue(_same, value)
+    elif type(value) not in _UNCHANGING and isinstance(value, MutableSequence | bytearray):
+        return copy.deepcopy(element)
     return new
+
+
+def _same(value: Any) -> Any:  # noqa: ANN401
+    return value
 
 
 def kind(vr: str) -> str:
@@ -73,6 +81,8 @@ def many(value: Any) -> list[Any]:  # noqa: ANN401 - DICOM values are of many ty
     """The values of an element as a list; empty for none."""
     if value is None or value == "" or value == b"":
         return []
+    if type(value) in _UNCHANGING:
+        return [value]
     return list(value) if isinstance(value, MultiValue | list | tuple) else [value]
 
 

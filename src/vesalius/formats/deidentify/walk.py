@@ -21,8 +21,9 @@ from vesalius.formats.deidentify.pseudonyms import STANDARD_ROOT, Key
 from vesalius.formats.deidentify.table import Rule, table
 
 if TYPE_CHECKING:
-    from pydicom.dataelem import DataElement
+    from pydicom.dataelem import DataElement, RawDataElement
     from pydicom.dataset import Dataset
+    from pydicom.tag import BaseTag
 
 _MAX_DEPTH = 64
 _NAME, _ID, _AGE, _DOCUMENT, _TIMEZONE = 0x00100010, 0x00100020, 0x00101010, 0x00420011, 0x00080201
@@ -117,12 +118,13 @@ class Walk:
 
         if depth > _MAX_DEPTH:
             raise UserError(f"the header nests sequences deeper than {_MAX_DEPTH}", remedy="give a file whose header is sound")
-        new = Dataset()
+        held: dict[BaseTag, DataElement | RawDataElement] = {}
         self.overlays = self._overlays(source) if depth == 0 else {}
         for tag in sorted(source.keys(), key=int):  # plain numbers compare fast
-            if depth == 0 and int(tag) in WRITTEN:
+            number = int(tag)
+            if depth == 0 and number in WRITTEN:
                 continue
-            path = f"{where}({tag.group:04X},{tag.element:04X})"
+            path = f"{where}({number >> 16:04X},{number & 0xFFFF:04X})"
             try:
                 element = source[tag]
                 element.value  # noqa: B018 - some values are converted only when asked for
@@ -132,7 +134,8 @@ class Walk:
                 continue
             result = self._element(source, element, path, mode, depth)
             if result is not None:
-                new[tag] = result
+                held[tag] = result
+        new = Dataset(held)
         self._creators(source, new, where)
         new.is_undefined_length_sequence_item = getattr(source, "is_undefined_length_sequence_item", False)
         return new
@@ -152,12 +155,13 @@ class Walk:
             return b""
 
     def _element(self, source: Dataset, element: DataElement, path: str, mode: _Mode, depth: int) -> DataElement | None:
-        tag, group, number = element.tag, element.tag.group, int(element.tag)
+        number = int(element.tag)
+        group, place = number >> 16, number & 0xFFFF
         if number == _DOCUMENT and element.value and not self.profile.replace_encapsulated_document:
             raise UserError(
                 "the file embeds a document (0042,0011), which is not cleaned", remedy="leave it out, or set replace_encapsulated_document to empty it"
             )
-        if tag.is_private:
+        if group % 2:
             return self._private(source, element, path, mode, depth)
         rule = _rule(number)
         if 0x5000 <= group <= 0x50FF:
@@ -168,8 +172,8 @@ class Walk:
             return self._removed(element, path, _ALSO_REMOVED.get(number, "describes removed private blocks"))
         if rule is not None:
             return self._ruled(source, element, rule, path, mode, depth)
-        if tag.element == 0 or group <= 0x0004 or not _allowed(number):
-            return self._removed(element, path, "not an attribute of a data set" if tag.element == 0 or group <= 0x0004 else "unknown attribute")
+        if place == 0 or group <= 0x0004 or not _allowed(number):
+            return self._removed(element, path, "not an attribute of a data set" if place == 0 or group <= 0x0004 else "unknown attribute")
         if self._misfit(element):
             return self._removed(element, path, "not of the tag's value representation")
         if element.VR == "SQ":
@@ -299,11 +303,12 @@ class Walk:
         return element.VR if not allowed or element.VR in allowed else allowed[0]
 
     def _changed(self, element: DataElement, path: str, reason: str, action: str, value: Any) -> DataElement:  # noqa: ANN401
+        from pydicom.config import IGNORE
         from pydicom.dataelem import DataElement, empty_value_for_VR
 
         self._record(element.tag, path, reason, action, self._bytes(element), element.VR)
         vr = self._vr(element)
-        return DataElement(element.tag, vr, empty_value_for_VR(vr) if value is None else value)
+        return DataElement(element.tag, vr, empty_value_for_VR(vr) if value is None else value, validation_mode=IGNORE)
 
     def _sequence(self, element: DataElement, path: str, mode: _Mode, depth: int) -> DataElement:
         from pydicom.dataelem import DataElement
