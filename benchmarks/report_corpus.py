@@ -1,7 +1,7 @@
 """Made-up radiology reports with planted identifiers and planted words that must stay: everything in them is invented.
 
 In: a seed and a part: `open`, whose formats the rules were written beside; `held`, whose formats and names were written when the rules were first finished;
-`fresh`, written after what `held` taught had been mended.
+`fresh`, written after what `held` taught had been mended; `unseen`, written after a second reading of the rules.
 Out: `Made` reports: the text, what the header of the study would say, and where the identifiers (with kind) and the words to keep stand.
 
 In a phrase `<kind>` is an identifier, `{...}` words that must stay.
@@ -35,6 +35,7 @@ class Maker:
         self.random = random.Random(f"{seed} {part}")
         data = tomllib.loads(Path(__file__).with_name(f"report_{part}.toml").read_text(encoding="utf-8"))
         self.given, self.family, self.places, self.towns, self.streets = (data[name].split() for name in ("given", "family", "places", "towns", "streets"))
+        self.addresses: list[str] = data.get("addresses", [])
         self.phrases, self.findings, self.eponyms, self.dates, self.phones, self.forms = (
             data[name] for name in ("phrases", "findings", "eponyms", "dates", "phones", "forms")
         )
@@ -58,7 +59,7 @@ class Maker:
             new = piece
             if piece.startswith("<"):
                 new, kind = self._value(piece[1:-1])
-                planted.append((length, length + len(new), kind))
+                planted.append((length, length + len(re.sub(r"T\d\d:\d\d:\d\d$", "", new)), kind))  # a time of day may stay
             elif piece.startswith("{"):
                 new = piece[1:-1]
                 kept.append((length, length + len(new)))
@@ -116,6 +117,9 @@ class Maker:
 
     def _address(self) -> str:
         pick = self.random.choice
+        if self.addresses:
+            form, street, town = pick(self.addresses), pick(self.streets).replace("-", " "), pick(self.towns)
+            return form.format(n=self.random.randint(1, 9999), street=street, town=town, zip=self.random.randint(10000, 99999))
         street = f"{self.random.randint(1, 9999)} {pick(self.streets)} {pick(['Street', 'Ave', 'Rd.', 'Drive', 'Blvd', 'Lane'])}"
         return pick(
             [

@@ -1,6 +1,6 @@
 """How much of what identifies is removed from free text, and what is destroyed: made-up reports, the Indiana reports, Presidio alone beside.
 
-    python benchmarks/report_text.py [--root DATA] [--reports 400] [--real 0] [--parts open,held,fresh] [--rules] [--show]
+    python benchmarks/report_text.py [--root DATA] [--reports 400] [--real 0] [--parts open,held,fresh,unseen] [--rules] [--show]
 
 Prints recall by kind (a planted identifier counts as removed only when every letter and digit of it is), precision (a replacement is right when it touches a
 planted identifier), planted words (eponyms, `Hospital`) that were destroyed, reports that a second cleaning changes, and the processor's milliseconds a report.
@@ -135,7 +135,7 @@ def main() -> None:
     words.add_argument("--root", type=Path)
     words.add_argument("--reports", type=int, default=400)
     words.add_argument("--real", type=int, default=0, help="how many of the Indiana reports; 0: all")
-    words.add_argument("--parts", default="open,held,fresh")
+    words.add_argument("--parts", default="open,held,fresh,unseen")
     words.add_argument("--show", action="store_true")
     words.add_argument("--rules", action="store_true", help="without Presidio")
     words.add_argument("--seed", type=int, default=1)

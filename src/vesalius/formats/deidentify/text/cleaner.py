@@ -134,7 +134,7 @@ class TextCleaner:
             return surrogates.name(find.stands_for or value, value[-len(find.stands_for) :] if find.stands_for else value)
         if find.kind == "date":
             moved = dates.moved(fold.plain(value), self._days) if self._days is not None else None
-            return "[DATE]" if moved is None else surrogates.marked(moved)
+            return surrogates.other("date", value) if moved is None else surrogates.marked(moved)
         if find.kind == "place" and find.rule == "hospital":
             return surrogates.name(value)
         return surrogates.other(find.kind, value)

@@ -37,39 +37,24 @@ _WD = r"(?:(?P<wd>(?:mon|tues|wednes|thurs|fri|satur|sun)day|(?:mon|tue|wed|thu|
 _NO = r"(?<![\w.,/-])"
 _END = r"(?![\w])(?![./-]\d)"
 _TO = r"\s*(?:-|to|through|and|&|bis)\s*"
-_ON = (
-    r"(?:(?<=\bon )|(?<=\bdated )|(?<=\bsince )|(?<=\buntil )|(?<=\bcomparison )|(?<=\bcomparison: )|(?<=\bcompared to )|(?<=\bcompared with )|(?<=\bfrom )"
-    r"|(?<=\bdate: )|(?<=\bdob )|(?<=\bdob: )|(?<=\bdos )|(?<=\bdos: )|(?<=\blmp )|(?<=\blmp: )|(?<=\bprior )|(?<=\bstudy of )|(?<=\bexam of )"
-    r"|(?<=\bfilm of )|(?<=\bradiograph of )|(?<=\bct of )|(?<=\bx-ray of )|(?<=\bmri of )|(?<=\bthrough )|(?<=\bto )|(?<=\band ))"
+_BEFORE = (
+    "on, dated, since, until, comparison, comparison:, compared to, compared with, from, date:, dob, dob:, dos, dos:, lmp, lmp:, prior, ct, mri, mr, pet, cxr,"
+    " x-ray, radiograph, radiographs, film, films, study, exam, scan, ultrasound, visit, admitted, discharged, surgery, born, biopsy, study of, exam of,"
+    " film of, radiograph of, ct of, x-ray of, mri of, through, to, and"
 )
+_LISTS = "exams:, priors:, d:, t:, period"
+_YEARS = "in, since, from, year, circa, early, late, summer, winter, spring, fall, of, to, until, born, before, after"
+
+
+def _behind(words: str) -> str:
+    """A pattern for a place right behind one of some words."""
+    return "|".join(rf"(?<=\b{word} )" for word in words.split(", "))
+
+
+_ON = f"(?:{_behind(_BEFORE)})"
 _NO_UNIT = r"(?!\s?(?:of\b|rd|th|cm|mm|m\b|strength|murmur|hours?|days?|weeks?|months?|years?|views?|%|lobes?|power|ribs?|vertebra))"
 
-_IN = (
-    "(?:"
-    + "|".join(
-        rf"(?<=\b{word} )"
-        for word in [
-            "in",
-            "since",
-            "from",
-            "year",
-            "circa",
-            "early",
-            "late",
-            "summer",
-            "winter",
-            "spring",
-            "fall",
-            "of",
-            "to",
-            "until",
-            "born",
-            "before",
-            "after",
-        ]
-    )
-    + ")"
-)
+_IN = f"(?:{_behind(_YEARS)})"
 _HOLIDAYS = "christmas|thanksgiving|new year'?s|easter|labor day|memorial day|independence day|4th of july|fourth of july|halloween"
 
 _ROWS: tuple[tuple[str, str], ...] = (
@@ -85,12 +70,20 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("day, month", rf"{_NO}(?:the\s)?{_D}\s(?:of\s)?{_M}(?![\w/])"),
     ("month, year", rf"\b{_M}[\s,/-]*(?:of\s)?(?P<year>(?:1[89]|20)\d\d|'\d\d){_END}"),
     ("month and year in numbers", rf"{_NO}(?P<m>0?[1-9]|1[0-2])[/-]{_Y}{_END}"),
-    ("two numbers", rf"(?:{_ON}(?P<m>0?[1-9]|1[0-2])/(?P<d>0?[1-9]|[12]\d|3[01])|{_NO}(?P<m2>0[1-9]|1[0-2])/(?P<d2>0[1-9]|[12]\d|3[01])){_END}{_NO_UNIT}"),
-    ("year", rf"{_IN}{_Y}{_END}(?!\s?(?:mm|cm|ml|cc|mg|hours|hrs))"),
+    (
+        "two numbers",
+        rf"(?=\d{{1,2}}/\d)(?:{_ON}(?P<m>0?[1-9]|1[0-2])/(?P<d>0?[1-9]|[12]\d|3[01])|{_NO}(?P<m2>0[1-9]|1[0-2])/(?P<d2>0[1-9]|[12]\d|3[01])){_END}{_NO_UNIT}",
+    ),
+    (
+        "month and short year",
+        rf"(?=\d{{1,2}}/\d)(?:{_ON}|{_behind(_LISTS)}|(?<=\d, )|{_NO}(?=\d+/\d\d\s\d\d?:\d\d))"
+        rf"(?P<m>0?[1-9]|1[0-2])/(?P<year>3[2-9]|[4-9]\d|0\d){_END}{_NO_UNIT}",
+    ),
+    ("year", rf"(?=[12]\d{{3}}){_IN}{_Y}{_END}(?!\s?(?:mm|cm|ml|cc|mg|hours|hrs))"),
     ("holiday", rf"\b(?:{_HOLIDAYS})(?: (?:day|eve))?(?: of)?(?: (?:19|20)\d\d)?\b"),
 )  # fmt: skip
 _PATTERNS = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _ROWS)
-_NUMERIC = {"year first", "eight digits", "three numbers", "range of days", "month and year in numbers", "two numbers", "year"}
+_NUMERIC = {"year first", "eight digits", "three numbers", "range of days", "month and year in numbers", "two numbers", "month and short year", "year"}
 _MODAL = re.compile(r"may|mar|sept?|jan|dec|march|mars|april|august", re.IGNORECASE)
 
 
@@ -106,7 +99,13 @@ def find(text: str, *, cased: bool) -> Iterator[Find]:
                 continue
             if name != "holiday" and not _sound(name, match):
                 continue
-            yield Find(match.start(), match.end(), "date", name, rank=20 + (name in ("year", "two numbers")) + 2 * (name in ("month, day", "day, month")))
+            yield Find(
+                match.start(),
+                match.end(),
+                "date",
+                name,
+                rank=20 + (name in ("year", "two numbers", "month and short year")) + 2 * (name in ("month, day", "day, month")),
+            )
 
 
 def _sound(name: str, match: re.Match[str]) -> bool:
@@ -118,7 +117,7 @@ def moved(text: str, days: int) -> str | None:
     """A date as written, moved; None when it cannot be (a holiday, a year that is none)."""
     folded = re.sub(r"\s", " ", text)
     for name, pattern in _PATTERNS:
-        padded = f"in {folded}" if name == "year" else f"on {folded}" if name == "two numbers" else folded
+        padded = f"in {folded}" if name == "year" else f"on {folded}" if name in ("two numbers", "month and short year") else folded
         match = next((one for one in pattern.finditer(padded) if one.end() == len(padded) and one.start() == len(padded) - len(folded)), None)
         if match is not None and name != "holiday" and _sound(name, match):
             return _write(match, days)

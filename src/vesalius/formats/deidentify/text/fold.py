@@ -23,6 +23,7 @@ _LETTERS = str.maketrans(
         **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo", strict=True)),
     }
 )
+_LATIN = re.compile("[A-Za-z]")
 _LOOSE = str.maketrans("^_", "  ")
 
 
@@ -50,7 +51,7 @@ def plain(text: str) -> str:
     """The folded text, of equal length."""
     if text.isascii():
         return text
-    text = re.sub(r"[^\W\d_]*[A-Za-z][^\W\d_]*", lambda word: word[0].translate(_LETTERS), text.translate(_ALIKE))
+    text = re.sub(r"[^\W\d_]+", lambda word: word[0].translate(_LETTERS) if _LATIN.search(word[0]) else word[0], text.translate(_ALIKE))
     return "".join(sign if sign.isascii() else _letter(sign) for sign in text)
 
 

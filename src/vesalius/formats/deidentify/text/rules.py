@@ -9,13 +9,16 @@ import functools
 import importlib.resources
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from vesalius.formats.deidentify.text import lexicon
 from vesalius.formats.deidentify.text.fold import Views
 from vesalius.formats.deidentify.text.lexicon import words as listed
 from vesalius.formats.deidentify.text.spans import Find
+
+_NAMED = ("city and state", "town behind a street", "Romance street")
+_WAYS = "rue via calle avenida rua piazza paseo camino carrera boulevard de del della di du des dos da la las los"
 
 
 class Row(NamedTuple):
@@ -33,7 +36,14 @@ class Row(NamedTuple):
 def rows() -> tuple[Row, ...]:
     """All rules in the order of the file."""
     data = tomllib.loads(importlib.resources.files(__package__).joinpath("rules.toml").read_text(encoding="utf-8"))
-    return tuple(Row(**{**row, "pattern": "".join(row["pattern"].splitlines())}) for row in data["rule"])
+    return tuple(Row(**{**row, "pattern": _whole(row["pattern"], data["parts"])}) for row in data["rule"])
+
+
+def _whole(pattern: str, parts: Mapping[str, str]) -> str:
+    """A pattern without line ends and with its parts in place."""
+    while (name := re.search(r"<<([a-z ]+)>>", pattern)) is not None:
+        pattern = pattern.replace(name[0], parts[name[1]])
+    return "".join(pattern.splitlines())
 
 
 @functools.cache
@@ -52,8 +62,14 @@ def find(views: Views) -> Iterator[Find]:
             start, end = match.span(group) if group else match.span()
             if row.kind == "place":
                 start, end = _proper(text, start, end)
-            if start < end and (row.name != "city and state" or not all(map(lexicon.known, text[start:end].partition(",")[0].replace("X", "").split()))):
+            if start < end and not (row.name in _NAMED and _nameless(text[start:end])):
                 yield Find(start, end, row.kind, row.name, row.rank)
+
+
+def _nameless(text: str) -> bool:
+    """Whether nothing before the first comma is a name; the word before it (`Rue`) is none."""
+    words = re.findall(r"[A-Za-z][\w'-]*", text.partition(",")[0])
+    return all(lexicon.known(word) or set(word.lower()) == {"x"} or word.lower() in _WAYS.split() for word in words)
 
 
 def _proper(text: str, start: int, end: int) -> tuple[int, int]:

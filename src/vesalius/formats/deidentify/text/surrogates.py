@@ -36,7 +36,7 @@ _FIXED = re.compile(
     r"\[(?:DATE|ADDRESS|PLACE|INITIALS)\]|(?<!\d)000-555-01\d\d(?!\d)|(?<![\d.])192\.0\.2\.\d{1,3}(?!\d|\.\d)|(?<!\d)000-\d\d-\d{4}(?!\d)|(?<![\w.])90\+"
 )
 _MAIL = re.compile(r"(?<![\w.])([a-z]{11})@example\.org(?!\w)|https://example\.org/([a-z]{11})(?!\w)")
-_FORMS = {"address": "[ADDRESS]", "place": "[PLACE]", "initials": "[INITIALS]", "age": "90+"}
+_FORMS = {"date": "[DATE]", "address": "[ADDRESS]", "place": "[PLACE]", "initials": "[INITIALS]", "age": "90+"}
 
 
 def folded(name: str) -> str:
@@ -50,7 +50,7 @@ class Surrogates:
     Args:
         key: the pseudonym key.
         identity: the text that the patient's pseudonym derives from (`patient_identity`); empty: none is known.
-        short: write `X` for names and numbers: for fields that take only a few characters.
+        short: write `X` for everything: for fields that take only a few characters.
     """
 
     def __init__(self, key: Key, identity: str = "", *, short: bool = False) -> None:
@@ -115,13 +115,17 @@ class Surrogates:
 
     def marked(self, date: str) -> str:
         """A shifted date with the mark that says so."""
+        if self._short:
+            return "X"
         return f"[{date} {self._mark(date)}]"
 
     def _mark(self, date: str) -> str:
         return base64.b32encode((self._check("date", date.encode("utf-8", "replace"), 20) << 20).to_bytes(5, "big")).decode()[:4].lower()
 
     def other(self, kind: str, value: str) -> str:
-        """The surrogate of anything but names and dates."""
+        """The surrogate of anything but names, and of a date that is not moved."""
+        if self._short:
+            return "X"
         if kind in _FORMS:
             return _FORMS[kind]
         if kind == "uid":

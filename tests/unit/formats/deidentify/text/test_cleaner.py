@@ -59,6 +59,30 @@ Electronically signed by: Hannah Lindqvist-Ray, MD on 12 Mar 2015 14:22"""
         ("Dictated by J. van der Berg", "van der Berg", "person"),
         ("/s/ Zsofia Whitcomb", "Whitcomb", "person"),
         ("her daughter Ximena was informed", "Ximena", "person"),
+        ("Gunnar Paget performed the procedure.", "Paget", "person"),
+        ("N. Long performed the study.", "Long", "person"),
+        ("Banks placed the line.", "Banks", "person"),
+        ("I, O. McDermott, have reviewed the images.", "McDermott", "person"),
+        ("DICTATING: EUN-JI MCDERMOTT  DONE", "MCDERMOTT", "person"),
+        ("CHURCH, HENRIETTA B (MRN)\nEFFUSION", "HENRIETTA", "person"),
+        ("Wu, Cassandra T (MRN: none)", "Wu", "person"),
+        ("NGOZI TANAKA CAME. THE HEART IS LARGE.", "TANAKA", "person"),
+        ("We told okay to Okafor in the hall.", "Okafor", "person"),
+        ("Grace Szymanski, the resident, came.", "Grace", "person"),
+        ("According to Stone et al. of this department", "Stone", "person"),
+        ("Normal.\n/C. Ibarra/", "Ibarra", "person"),
+        ("Nurse Hall was informed.", "Hall", "person"),
+        ("Lives at 500 Juniper Avenue, Sandhaven, tel. 5", "Sandhaven", "address"),
+        ("6036 Harvest Moon Trace, Salina, MN 34470", "Trace", "address"),
+        ("12 rue de la Paix", "rue de la Paix", "address"),
+        ("4471 County Road 12", "County Road 12", "address"),
+        ("She moved here from Truro last year.", "Truro", "place"),
+        ("Operated at Our Lady of Sorrows by us.", "Our Lady of Sorrows", "place"),
+        ("IBAN DE89 3704 0044 0532 0130 00", "0044 0532", "number"),
+        ("badge no. 4471", "4471", "number"),
+        ("implant reference 531UC995", "531UC995", "device"),
+        ("He will turn 97 in spring.", "97", "age"),
+        ("born 12/98, seen today", "12/98", "date"),
     ],
 )
 def test_what_identifies_goes(text: str, gone: str, kind: str) -> None:
@@ -78,6 +102,10 @@ def test_what_identifies_goes(text: str, gone: str, kind: str) -> None:
         "MR BRAIN W/WO CONTRAST",
         "CT ABDOMEN^PELVIS",
         "Lungs may be clear; there is no outpatient clinic in this hospital.",
+        "BORN TODAY. TEMPERATURE 38.5 C. Mail results; grade C. Results follow.",
+        "A Siemens Somatom Force was used; Benadryl was given; Pseudomonas grew on Monday.",
+        "Small T-spine osteophytes; an S-shaped curve, Morel-Lavallee lesion, foramina of Luschka and Monro.",
+        "The patient's daughter was informed. Subscriber ID is missing. Treated at the University.",
         "",
         " \n\t ",
     ],
@@ -205,7 +233,9 @@ def test_any_text_is_taken(text: str) -> None:
     assert _CLEANER.clean(cleaned.text).text == cleaned.text
 
 
-@pytest.mark.parametrize("piece", ["A ", "Aa ", "1", "1-", "Dr. ", "a.", "(", "A, ", "1 ", "Smith Smith ", "-\n", "Ab-", "January 1 "])
+@pytest.mark.parametrize(
+    "piece", ["é", "Jean ", "I, A ", "Aa told ", "A ", "Aa ", "1", "1-", "Dr. ", "a.", "(", "A, ", "1 ", "Smith Smith ", "-\n", "Ab-", "January 1 "]
+)
 def test_a_large_text_takes_no_longer_than_its_length(piece: str) -> None:
     def seconds(size: int) -> float:
         started = time.process_time()
@@ -238,6 +268,23 @@ def test_a_tag_is_cleaned_within_its_width(keyword: str, text: str, gone: str) -
     assert gone not in result
     assert clean(keyword, result) == result
     assert len(result) <= max(len(text), {"StationName": 16, "(0099,1001)": 16}.get(keyword, 64 if keyword != "PatientComments" else 10240))
+
+
+@pytest.mark.parametrize("text", ["CT 03/12/2015", "RM 3 555-8899", "1.2.3.4 AT 12/03", "X 92Y 1.2.3.4"])
+def test_a_surrogate_never_widens_a_short_tag(text: str) -> None:
+    clean = _CLEANER.as_tag_cleaner()
+    result = clean("StationName", text)
+    assert result != text
+    assert len(result) <= 16
+    assert clean("StationName", result) == result
+
+
+def test_a_possessive_leaves_no_letter_behind() -> None:
+    assert re.fullmatch(r"Films given to \w{11}'s brother \w{11}\.", TextCleaner(KEY).clean("Films given to Ewan's brother Rosamund.").text)
+
+
+def test_the_end_of_a_sentence_ends_an_eponym() -> None:
+    assert "Wilson" not in TextCleaner(KEY).clean("Seen by Dr. Hale and Ewan Wilson. Fracture healed.").text
 
 
 def test_a_tag_without_a_name_stays() -> None:
