@@ -91,7 +91,7 @@ def _about(folder: Path, asked: argparse.Namespace) -> str:
     return (
         f"{told['studies']} studies of {told['patients']} patients, {told['items']:,} actions, seed {told['seed']}, "
         f"{told['real pictures']} real pictures to draw on; {versions}; "
-        f"`python benchmarks/deidentification.py --studies {told['studies']} --seed {told['seed']} --read {asked.read}`"
+        f"`python benchmarks/deidentification.py --studies {told['studies']} --seed {told['seed']} --read {asked.read} --workers {asked.workers}`"
     )
 
 

@@ -22,6 +22,10 @@ def model():
     return med_alpaca.load()
 
 
+def test_whoever_answers_is_part_of_what_the_model_is(model):
+    assert model.identity["radiology"] == model.find(Kind.CT).model.identity["weights"] != ""
+
+
 @pytest.fixture
 def picture(tmp_path):
     """A study of a picture, read from a file like a user's."""

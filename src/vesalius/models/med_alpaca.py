@@ -33,7 +33,7 @@ from vesalius.domain.study import Study
 from vesalius.errors import InvalidValue
 from vesalius.formats.pixels import render
 from vesalius.metrics.text import is_yes_no_question
-from vesalius.models import checkpoint, llama, router
+from vesalius.models import checkpoint, llama, pocket, router
 from vesalius.models import weights as language_models
 from vesalius.models.base import GREEDY, ModelCard, Sampling
 from vesalius.models.cards import card
@@ -296,5 +296,9 @@ def load(device: str = "cpu", weights: Path = router.SHIPPED, *, dtype: Held | N
     lm = llama.load(folder, dtype=torch.float32)
     place(lm, device, dtype or default_dtype(device))
     prompt = AlpacaPrompt(Tokenizer.from_file(str(folder / "tokenizer.json")), Template(stop=("<|im_end|>", "<|endoftext|>")))
-    about = {"router": checkpoint.fingerprint([weights / router.WEIGHTS]), "language_model": language_models.SMOLLM2.name}
+    about = {
+        "router": checkpoint.fingerprint([weights / router.WEIGHTS]),
+        "language_model": language_models.SMOLLM2.name,
+        "radiology": pocket.digest(),
+    }
     return MedAlpaca(card(NAME), lm, prompt, router.load(weights), lambda kind: expert(kind, device), about, quotes=True)

@@ -44,7 +44,8 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: Held | None
         remedy = f"put LLaMA-7B (Hugging Face layout), {ADAPTER}/, {MED_GIT}/ and {DEPLOT}/ into one folder and name it: --model {NAME}:FOLDER"
         raise WeightsError(f"the weights of {NAME} do not come with this package", remedy=remedy)
     shape = _language_config(weights)
-    config, adapter = lora.read_adapter(weights / ADAPTER if (weights / ADAPTER).is_dir() else weights)
+    beside = weights / ADAPTER if (weights / ADAPTER).is_dir() else weights
+    config, adapter = lora.read_adapter(beside)
     kind = dtype or default_dtype(device)
     with torch.device("meta"):
         afford(NAME, llama.Llama(shape), kind, device)
@@ -57,9 +58,14 @@ def load(device: str = "cpu", weights: Path | None = None, *, dtype: Held | None
     merged = lora.merge(lm, config, adapter, where=str(weights))
     place(lm, device, kind)
     template = Template(bos="<s>", stop=("</s>",), unscored=tuple(range(tokenizer.get_vocab_size(), shape.vocabulary)))
-    about = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": OFFICIAL.name, "adapted": merged}
-    about["experts"] = [name for name in (MED_GIT, DEPLOT) if (weights / name).is_dir()]
+    about: dict[str, Any] = {"weights": checkpoint.fingerprint(checkpoint.files(weights)), "layout": OFFICIAL.name, "adapted": merged}
+    about |= {"adapter": _fingerprint(beside, "adapter_model.*"), "router": checkpoint.fingerprint([router.SHIPPED / router.WEIGHTS])}
+    about["experts"] = {name: _fingerprint(weights / name, "*") for name in (MED_GIT, DEPLOT) if (weights / name).is_dir()}
     return MedAlpaca(card(NAME), lm, AlpacaPrompt(tokenizer, template), router.load(), _Found(weights, device), about)
+
+
+def _fingerprint(folder: Path, names: str) -> str:
+    return checkpoint.fingerprint(sorted(path for path in folder.glob(names) if path.suffix in (".safetensors", ".bin")))
 
 
 def _language_config(folder: Path) -> llama.Shape:

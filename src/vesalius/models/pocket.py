@@ -172,6 +172,17 @@ def speak_only(lm: Any, vocabulary: Tensor) -> None:  # noqa: ANN401 - any modul
     lm.lm_head.bias = nn.Parameter(bias.to(lm.lm_head.weight), requires_grad=False)
 
 
+def digest(folder: Path = SHIPPED) -> str:
+    """The first 16 digits of the weights' SHA-256, as their record states it; "" for a folder without one."""
+    return str(_about(folder).get("sha256", ""))[:16]
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    path = folder / "about.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
 def read_shipped(folder: Path = SHIPPED) -> dict[str, Tensor]:
     """Tensors of tower, projector, fusion and adapters by full name, float32.
 
@@ -257,6 +268,5 @@ def load(device: str = "cpu", weights: Path = SHIPPED, *, dtype: Held | None = N
     if absent or problems.unexpected_keys:
         wrong = (absent + list(problems.unexpected_keys))[0]
         raise WeightsError(f"pocket's weights do not fit (first at {wrong!r})", remedy="install the package again")
-    about = json.loads((weights / "about.json").read_text(encoding="utf-8")) if (weights / "about.json").exists() else {}
-    known = {"weights": about.get("sha256", "")[:16]} | ({"blind": True} if about.get("blind") else {})
+    known = {"weights": digest(weights)} | ({"blind": True} if _about(weights).get("blind") else {})
     return Pocket(composition, Prompt(Tokenizer.from_file(str(folder / "tokenizer.json")), TEMPLATE), known)

@@ -1,5 +1,7 @@
 """Visual Med-Alpaca of seven billion parameters, from a small checkpoint in the official layout: adapter, experts, and what is absent."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -30,7 +32,8 @@ def study():
 def test_a_pickled_adapter_gives_the_same_weights(tmp_path, seven):
     other = med_alpaca_7b.load(weights=builder.official(tmp_path / "old", pickled=True), dtype=torch.float32)
     assert seven.identity["adapted"] == other.identity["adapted"] == 4
-    assert seven.identity["experts"] == []
+    assert seven.identity["experts"] == {}
+    assert seven.identity["adapter"] != other.identity["adapter"]
     for name, tensor in seven.engine.composition.lm.state_dict().items():
         assert torch.equal(tensor, other.engine.composition.lm.state_dict()[name])
 
@@ -47,6 +50,17 @@ def test_what_is_absent_is_said(tmp_path, folder):
     (tmp_path / "config.json").write_text('{"model_type": "opt"}')
     with pytest.raises(WeightsError, match="'opt'"):
         med_alpaca_7b.load(weights=tmp_path)
+
+
+def test_an_expert_is_part_of_what_the_model_is(tmp_path, folder):
+    for name in ("one", "two"):
+        shutil.copytree(folder, tmp_path / name)
+        builder.med_git(tmp_path / name / "med-git")
+    other = next((tmp_path / "two" / "med-git").glob("*.safetensors"))
+    other.write_bytes(other.read_bytes()[:-4] + b"\1\2\3\4")
+    one, two = (med_alpaca_7b.load(weights=tmp_path / name, dtype=torch.float32).identity for name in ("one", "two"))
+    assert one["weights"] == two["weights"]
+    assert one["experts"] != two["experts"]
 
 
 def test_experts_beside_the_language_model_are_found(tmp_path, study):

@@ -28,7 +28,8 @@ T = TypeVar("T")
 _WHOLE = 1600  # longest side that the detector is given; larger pictures are reduced, and read closely in parts
 _SHORT, _MOST = 736, 3.0  # shorter side to which small pictures are enlarged, and by how much at most
 _NARROW = 64  # the shortest side that the detector is given
-_PLACE, _WORD = 0.75, 3  # score and letters of a text that only the cheap pass has seen; on pictures without text 0.62 was the highest
+_PLACE, _WORD = 0.7, 3  # score and letters of a text that only the cheap pass has seen; on pictures without text 0.62 was the highest
+_FURTHER, _STEPS = 2.0, 6  # heights by which a text is followed beyond its box at a time, and how often
 _SAME = 0.5  # intersection over union of two boxes of one text
 _WITHIN, _READ = 0.8, 0.9  # share of a box inside of another that was read with this score
 _HOPELESS = 0.3  # score below which no more looks are tried
@@ -87,7 +88,7 @@ class Reader:
         if min(grey.shape) < _LEAST or grey.min() == grey.max():
             return ()
         maps = letters.maps(grey)
-        boxes = self._groups(grey, self._looks(grey, maps))
+        boxes = [self._followed(grey, box) for box in self._groups(grey, self._looks(grey, maps))]
         every = judged([*boxes, *self._undetected(grey, maps, boxes)], grey.shape)
         return tuple(sorted(every, key=lambda box: (float(box.polygon[:, 1].min()), float(box.polygon[:, 0].min()))))
 
@@ -152,8 +153,23 @@ class Reader:
             if _HOPELESS < score <= _PLACE:
                 text, score = self._best(grey, shapes.grown(polygon, letters.CELL / 2))
             if score > _PLACE and _count(text) >= _WORD:
-                found.append(Box(polygon, text, score))
+                box = self._followed(grey, Box(polygon, text, score))
+                ends = shapes.sides(box.polygon)[1]  # its first and last letters may be too faint to be read
+                found.append(dataclasses.replace(box, polygon=shapes.lengthened(shapes.lengthened(box.polygon, ends, end=False), ends, end=True)))
         return found
+
+    def _followed(self, grey: Grey, box: Box) -> Box:
+        """A text followed beyond both ends of its box for as long as more letters come to light: boxes of small letters end too early."""
+        for end in (False, True):
+            for _ in range(_STEPS):
+                if box.score <= _PLACE or _count(box.text) < _WORD:
+                    return box
+                longer = shapes.lengthened(box.polygon, _FURTHER * shapes.sides(box.polygon)[1], end=end)
+                text, score = self._best(grey, longer)
+                if score <= _PLACE or _count(text) <= _count(box.text):
+                    break
+                box = Box(longer, text, score)
+        return box
 
     def _best(self, grey: Grey, polygon: Polygon) -> tuple[str, float]:
         """The surest reading of a box: as it stands, else turned over, else against its surroundings both ways."""

@@ -69,6 +69,18 @@ def grown(polygon: Polygon, margin: float) -> Polygon:
     return polygon + np.outer((-1.0, 1.0, 1.0, -1.0), a) + np.outer((-1.0, -1.0, 1.0, 1.0), d)
 
 
+def lengthened(polygon: Polygon, by: float, *, end: bool) -> Polygon:
+    """A box that is longer by so many pixels at one end of its longer sides: its second corner's end, or its first one's."""
+    along, down = polygon[1] - polygon[0], polygon[3] - polygon[0]
+    lies = np.hypot(*along) >= np.hypot(*down)
+    step = along if lies else down
+    step = step / max(float(np.hypot(*step)), 1e-9) * by
+    moved = ((1, 2) if lies else (2, 3)) if end else ((0, 3) if lies else (0, 1))
+    longer = polygon.copy()
+    longer[list(moved)] += step if end else -step
+    return longer
+
+
 def cut(grey: Grey, polygon: Polygon) -> Grey:
     """The pixels of a box as a line of text; of a box that stands, turned to lie."""
     import cv2

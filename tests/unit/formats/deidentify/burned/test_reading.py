@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import numpy as np
@@ -43,6 +44,18 @@ def test_what_has_not_changed_is_not_looked_at_again(reader, monkeypatch):
     monkeypatch.setattr(reader, "_detected", lambda _: pytest.fail("looked again"))
     monkeypatch.setattr(reader, "_worded", lambda _: pytest.fail("read again"))
     assert [(b.text, b.score) for b in reader.read(grey.copy())] == [(b.text, b.score) for b in first]
+
+
+def test_a_text_is_followed_beyond_a_box_that_ends_too_early(reader):
+    grey = letters("DAVIDSON HOSPITAL 12345", cols=320, at=(20, 50))
+    whole = next(b for b in reader.read(grey) if b.score > 0.9)
+    (left, top), (_, bottom) = whole.polygon.min(axis=0), whole.polygon.max(axis=0)
+    part = np.array([(left, top), (left + 70, top), (left + 70, bottom), (left, bottom)])
+    text, score = reader._best(grey, part)
+    assert 3 <= len(text) < 12
+    followed = reader._followed(grey, dataclasses.replace(whole, polygon=part, text=text, score=score))
+    assert "12345" in followed.text
+    assert followed.polygon[:, 0].max() > left + 150
 
 
 def test_dark_and_faint_text_is_read(reader):

@@ -44,3 +44,12 @@ def test_the_line_of_a_standing_box_lies():
     line = shapes.cut(picture, np.array([[10, 5], [18, 5], [18, 35], [10, 35]], float))
     assert line.shape == (8, 30)
     assert line.min() > 100
+
+
+def test_a_box_is_lengthened_at_either_end_whichever_way_it_lies():
+    line = SQUARE * (3, 1)
+    assert shapes.lengthened(line, 5, end=True).tolist() == [[0, 0], [35, 0], [35, 10], [0, 10]]
+    assert shapes.lengthened(line, 5, end=False).tolist() == [[-5, 0], [30, 0], [30, 10], [-5, 10]]
+    upright = SQUARE * (1, 3)
+    assert shapes.lengthened(upright, 5, end=True).tolist() == [[0, 0], [10, 0], [10, 35], [0, 35]]
+    assert shapes.lengthened(upright, 5, end=False).tolist() == [[0, -5], [10, -5], [10, 30], [0, 30]]
