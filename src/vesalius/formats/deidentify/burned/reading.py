@@ -29,7 +29,7 @@ _WHOLE = 1600  # longest side that the detector is given; larger pictures are re
 _SHORT, _MOST = 736, 3.0  # shorter side to which small pictures are enlarged, and by how much at most
 _NARROW = 64  # the shortest side that the detector is given
 _PLACE, _WORD = 0.7, 3  # score and letters of a text that only the cheap pass has seen; on pictures without text 0.62 was the highest
-_FURTHER, _STEPS = 2.0, 6  # heights by which a text is followed beyond its box at a time, and how often
+_FURTHER, _STEPS, _SMALL = 1.5, 4, 20.0  # heights by which a small text is followed beyond its box at a time; how often; pixels of its height at most
 _SAME = 0.5  # intersection over union of two boxes of one text
 _WITHIN, _READ = 0.8, 0.9  # share of a box inside of another that was read with this score
 _HOPELESS = 0.3  # score below which no more looks are tried
@@ -153,22 +153,25 @@ class Reader:
             if _HOPELESS < score <= _PLACE:
                 text, score = self._best(grey, shapes.grown(polygon, letters.CELL / 2))
             if score > _PLACE and _count(text) >= _WORD:
-                box = self._followed(grey, Box(polygon, text, score))
-                ends = shapes.sides(box.polygon)[1]  # its first and last letters may be too faint to be read
-                found.append(dataclasses.replace(box, polygon=shapes.lengthened(shapes.lengthened(box.polygon, ends, end=False), ends, end=True)))
+                found.append(self._followed(grey, Box(polygon, text, score), faint=True))
         return found
 
-    def _followed(self, grey: Grey, box: Box) -> Box:
-        """A text followed beyond both ends of its box for as long as more letters come to light: boxes of small letters end too early."""
+    def _followed(self, grey: Grey, box: Box, *, faint: bool = False) -> Box:
+        """A small text followed beyond both ends of its box for as long as more letters come to light: boxes of small letters end too early.
+
+        With `faint` it gets one height more at each end, for its first and last letters may be too faint to be read.
+        """
+        if box.score <= _PLACE or _count(box.text) < _WORD or shapes.sides(box.polygon)[1] > _SMALL:
+            return box
         for end in (False, True):
             for _ in range(_STEPS):
-                if box.score <= _PLACE or _count(box.text) < _WORD:
-                    return box
                 longer = shapes.lengthened(box.polygon, _FURTHER * shapes.sides(box.polygon)[1], end=end)
                 text, score = self._best(grey, longer)
-                if score <= _PLACE or _count(text) <= _count(box.text):
+                if score <= max(_PLACE, _READ * box.score) or _count(text) <= _count(box.text):
                     break
                 box = Box(longer, text, score)
+            if faint:
+                box = dataclasses.replace(box, polygon=shapes.lengthened(box.polygon, shapes.sides(box.polygon)[1], end=end))
         return box
 
     def _best(self, grey: Grey, polygon: Polygon) -> tuple[str, float]:

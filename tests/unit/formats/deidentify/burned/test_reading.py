@@ -1,4 +1,3 @@
-import dataclasses
 import re
 
 import numpy as np
@@ -9,7 +8,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra deidentify")
 
 from tests.unit.formats.deidentify.burned.drawn import box, letters
 from vesalius.errors import InvalidValue, MissingExtra
-from vesalius.formats.deidentify.burned.reading import Reader, judged
+from vesalius.formats.deidentify.burned.reading import Box, Reader, judged
 
 SHAPE = (512, 512)
 
@@ -46,16 +45,25 @@ def test_what_has_not_changed_is_not_looked_at_again(reader, monkeypatch):
     assert [(b.text, b.score) for b in reader.read(grey.copy())] == [(b.text, b.score) for b in first]
 
 
-def test_a_text_is_followed_beyond_a_box_that_ends_too_early(reader):
-    grey = letters("DAVIDSON HOSPITAL 12345", cols=320, at=(20, 50))
-    whole = next(b for b in reader.read(grey) if b.score > 0.9)
-    (left, top), (_, bottom) = whole.polygon.min(axis=0), whole.polygon.max(axis=0)
-    part = np.array([(left, top), (left + 70, top), (left + 70, bottom), (left, bottom)])
-    text, score = reader._best(grey, part)
-    assert 3 <= len(text) < 12
-    followed = reader._followed(grey, dataclasses.replace(whole, polygon=part, text=text, score=score))
-    assert "12345" in followed.text
-    assert followed.polygon[:, 0].max() > left + 150
+def test_a_small_text_is_followed_beyond_a_box_that_ends_too_early(reader):
+    grey = letters("DAVIDSON HOSPITAL 12345", cols=320, at=(20, 50), size=14)
+    part = np.array([(18.0, 50.0), (68.0, 50.0), (68.0, 67.0), (18.0, 67.0)])
+    box = Box(part, *reader._best(grey, part))
+    assert 3 <= len(box.text) < 12
+    followed = reader._followed(grey, box)
+    assert len(followed.text) > len(box.text) + 4
+    assert followed.polygon[:, 0].max() > 100
+    assert followed.polygon[:, 0].min() == 18
+    faint = reader._followed(grey, box, faint=True)
+    assert (faint.polygon[:, 0].min(), faint.polygon[:, 0].max()) == (1, followed.polygon[:, 0].max() + 17)
+
+
+def test_a_large_text_is_not_followed(reader):
+    grey = letters("DAVIDSON 12345", cols=640, at=(20, 40), size=40)
+    part = np.array([(18.0, 40.0), (200.0, 40.0), (200.0, 84.0), (18.0, 84.0)])
+    box = Box(part, *reader._best(grey, part))
+    assert box.score > 0.7
+    assert reader._followed(grey, box) is box
 
 
 def test_dark_and_faint_text_is_read(reader):
