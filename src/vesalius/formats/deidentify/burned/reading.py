@@ -33,7 +33,8 @@ _FURTHER, _STEPS, _SMALL = 1.5, 4, 20.0  # heights by which a small text is foll
 _SAME = 0.5  # intersection over union of two boxes of one text
 _WITHIN, _READ = 0.8, 0.9  # share of a box inside of another that was read with this score
 _HOPELESS = 0.3  # score below which no more looks are tried
-_TALL, _TALLEST = 0.1, 0.25  # of the shorter side: the highest letters that are written on an image, in one to three and in more
+_TALL, _TALLEST = 0.1, 0.2  # of the shorter side: the highest letters that are written on an image, in one to three and in more
+_TALLEST_OF_SMALL, _PIXELS = 0.25, 48.0  # of a small one up to a quarter, while that is no more than so many pixels
 _NARROWEST, _WIDEST = 0.2, 1.2  # width of a letter with its gap, over its height
 _BLOCK = 1.8  # height of several lines over that of one
 _LEAST = 8  # pixels; nothing can be read on a shorter side
@@ -228,8 +229,8 @@ def judged(boxes: Sequence[Box], shape: tuple[int, ...]) -> tuple[Box, ...]:
     """Boxes with scores that take their shape into account; ribs, vessels and rings are often taken for a few letters.
 
     One letter, or one letter repeated, counts a quarter, unless it stands beside a text of its height. Two letters that were read with less than 0.97 count
-    0.4 times, three with less than 0.8 half, more with less than 0.75 0.6 times; signs are not counted. Letters that are higher than a quarter of the picture
-    (up to three: a tenth), or of a width that their height does not allow, count a quarter.
+    0.4 times, three with less than 0.8 half, more with less than 0.75 0.6 times; signs are not counted. Letters that are higher than a fifth of the picture
+    (of a small one a quarter, up to three: a tenth), or of a width that their height does not allow, count a quarter.
 
     Args:
         boxes: with the reader's own scores. shape: (rows, cols) of the picture.
@@ -252,7 +253,9 @@ def _weight(box: Box, shape: tuple[int, ...]) -> float:
     count = _count(box.text)
     long, short = shapes.sides(box.polygon)
     width = long / max(short, 1.0) / max(count, 1)
-    if count <= 1 or short > (_TALLEST if count > 3 else _TALL) * min(shape[:2]) or not _NARROWEST <= width <= _WIDEST:
+    side = min(shape[:2])
+    tallest = max(_TALLEST * side, min(_TALLEST_OF_SMALL * side, _PIXELS)) if count > 3 else _TALL * side
+    if count <= 1 or short > tallest or not _NARROWEST <= width <= _WIDEST:
         return 0.25
     enough, otherwise = {2: (0.97, 0.4), 3: (0.8, 0.5)}.get(count, (0.75, 0.6))
     return 1.0 if box.score >= enough else otherwise

@@ -111,5 +111,7 @@ def test_short_readings_need_to_be_sure():
 
 
 def test_letters_of_impossible_shape_count_little():
+    assert judged([box(100, 100, 390, 228, "5000", 0.95)], SHAPE)[0].score < 0.3
+    assert judged([box(10, 10, 110, 40, "5000", 0.95)], (128, 128))[0].score == 0.95
     assert judged([box(0, 0, 500, 300, "LUNGS")], SHAPE)[0].score < 0.3
     assert judged([box(0, 0, 500, 20, "RIBS")], SHAPE)[0].score < 0.3
