@@ -80,6 +80,15 @@ def test_every_mistake_is_one_sentence(tmp_path, words, told):
     assert len([line for line in done.stderr.splitlines() if line.startswith("vesalius: ")]) <= 2
 
 
+def test_a_source_without_a_study_is_told(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "film.dcm").write_text("# not DICOM at all")
+    done = vesalius("deidentify", tmp_path / "src", tmp_path / "out", "--key-file", tmp_path / "k", "--new-key")
+    assert done.returncode == 2
+    assert "no DICOM study was found" in done.stderr
+    assert "film.dcm" in (tmp_path / "out" / "private" / "left_out.csv").read_text()
+
+
 def test_a_key_that_others_can_read_is_refused(tmp_path):
     source, key = archive(tmp_path), tmp_path / "k"
     assert vesalius("deidentify", "--key-file", key, "--new-key").returncode == 0

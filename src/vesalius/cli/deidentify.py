@@ -77,7 +77,7 @@ def _print(summary: object, destination: Path, *, dry: bool) -> None:
 
     if not isinstance(summary, Summary):
         return
-    studies = ", ".join(f"{count:,} {state}" for state, count in sorted(summary.studies.items())) or "none found"
+    studies = ", ".join(f"{count:,} {state}" for state, count in sorted(summary.studies.items()))
     rows: list[tuple[str, str]] = [
         ("studies", studies + (f" ({summary.before:,} done before)" if summary.before else "")),
         ("files", ", ".join(f"{count:,} {state}" for state, count in summary.files.items())),

@@ -64,7 +64,7 @@ def prepare(
     else:
         from vesalius.cli.table import facts
 
-        studies = ", ".join(f"{count:,} {state}" for state, count in sorted(made.archive.studies.items())) or "none found"
+        studies = ", ".join(f"{count:,} {state}" for state, count in sorted(made.archive.studies.items()))
         tasks = [f"{count:,} {task}" for task, count in made.instructions.items()]
         left = [f"{count:,} {reason}" for reason, count in made.left_out.items()]
         remarks = [f"{count:,} {severity}" for severity, count in made.remarks.items()]

@@ -60,7 +60,7 @@ def deidentify_archive(
         tell: called with done, total and what.
 
     Raises:
-        UserError: no source, a destination within it or not writable, a key that cannot be used, fewer than one worker.
+        UserError: no source, no study in it, a destination within it or not writable, a key that cannot be used, fewer than one worker.
     """
     source, destination = source.resolve(), destination.resolve()
     if workers < 1:
@@ -76,6 +76,9 @@ def deidentify_archive(
             studies, left = index.studies(), list(index.left_out())
         if not dry:
             _list(private / "left_out.csv", left)
+        if not studies:
+            why = "" if dry or not left else f"; {private / 'left_out.csv'} says why each of its files was left out"
+            raise UserError(f"{source}: no DICOM study was found in it", remedy=f"give a folder or an archive of DICOM files{why}")
         said = _shared(order, studies, workers, ray, tell)
         if not dry:
             _list(private / "set_apart.csv", list(_apart(private)))
@@ -122,8 +125,6 @@ def _alone(lock: Path) -> Iterator[None]:
 
 def _shared(order: Order, studies: Mapping[str, int], workers: int, ray: str | None, tell: Tell) -> list[dict[str, str]]:
     said: list[dict[str, str]] = []
-    if not studies:
-        return said
     step = _AT_A_TIME * workers if workers > 1 or ray else 1
     units, steps = [("study", uid) for uid in studies], _Steps(tell, sum(studies.values()))
     with _hands(order, min(workers, len(studies)), ray) as hands:
