@@ -21,12 +21,14 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from deidentify.items import Item, plain
 from deidentify.pictures import MARGIN
 
 _LETTER, _OVERLAY = 0.5, 0.9  # share of a letter's pixels that must be altered; share of an overlay's drawn bits that must be cleared
 _STAYS = 0.9
+_AROUND = 2  # pixels: a letter's surroundings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,8 +197,12 @@ class Judge:
         return now.size < plane.size or float((now.reshape(plane.shape)[plane] == 0).mean()) >= _OVERLAY
 
     def _covered(self, item: Item, output: Output) -> bool:
+        """Every letter altered, or nothing left to tell it from what is around it: letters of the very value that a box was filled with do not change."""
         altered, letters = self._letters(item, output)
-        return altered is not None and all(float(altered[letters == number].mean()) >= _LETTER for number in np.unique(letters[letters > 0]))
+        if altered is None:
+            return False
+        gone = altered if (even := self._even(item, output, letters.shape)) is None else altered | even
+        return all(float(gone[letters == number].mean()) >= _LETTER for number in np.unique(letters[letters > 0]))
 
     def _stays(self, item: Item, output: Output) -> bool:
         altered, letters = self._letters(item, output)
@@ -207,6 +213,18 @@ class Judge:
         altered = self._altered(item.file, output)
         r, c = item.detail["row"], item.detail["column"]
         return None if altered is None else altered[r : r + letters.shape[0], c : c + letters.shape[1]], letters
+
+    def _even(self, item: Item, output: Output, size: tuple[int, ...]) -> NDArray[np.bool_] | None:
+        """Pixels around which all are of one value, in the output, in every frame and colour."""
+        picture = self._picture(output.dataset)
+        if picture is None:
+            return None
+        r, c = item.detail["row"], item.detail["column"]
+        even = np.ones(picture.shape[1:3], bool)
+        for frame in picture:
+            for sheet in np.moveaxis(frame.astype(np.float32), -1, 0):
+                even &= maximum_filter(sheet, 2 * _AROUND + 1) == minimum_filter(sheet, 2 * _AROUND + 1)
+        return even[r : r + size[0], c : c + size[1]]
 
     def _untouched(self, item: Item, output: Output) -> bool:
         altered = self._altered(item.file, output)

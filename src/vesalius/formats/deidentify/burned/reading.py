@@ -8,6 +8,7 @@ suspects more than was found. The detector finds slight tilts and half turns in 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import itertools
 from collections import OrderedDict
@@ -30,11 +31,14 @@ _SHORT, _MOST = 736, 3.0  # shorter side to which small pictures are enlarged, a
 _NARROW = 64  # the shortest side that the detector is given
 _PLACE, _WORD = 0.7, 3  # score and letters of a text that only the cheap pass has seen; on pictures without text 0.62 was the highest
 _FURTHER, _STEPS, _SMALL = 1.5, 4, 20.0  # heights by which a small text is followed beyond its box at a time; how often; pixels of its height at most
+_END = 32.0  # pixels by which a text that only the cheap pass has seen is longer at most
+_MEETS, _ALIKE = 0.3, 0.75  # share of the smaller of two boxes that lies in the other, and of a reading's letters that the other's has: one text
 _SAME = 0.5  # intersection over union of two boxes of one text
 _WITHIN, _READ = 0.8, 0.9  # share of a box inside of another that was read with this score
 _HOPELESS = 0.3  # score below which no more looks are tried
 _TALL, _TALLEST = 0.1, 0.2  # of the shorter side: the highest letters that are written on an image, in one to three and in more
 _TALLEST_OF_SMALL, _PIXELS = 0.25, 48.0  # of a small one up to a quarter, while that is no more than so many pixels
+_MANY, _DOUBTLESS, _TALLEST_OF_BANNER = 6, 0.95, 0.5  # so many letters read so surely are no anatomy: a narrow picture may be a banner
 _NARROWEST, _WIDEST = 0.2, 1.2  # width of a letter with its gap, over its height
 _BLOCK = 1.8  # height of several lines over that of one
 _LEAST = 8  # pixels; nothing can be read on a shorter side
@@ -153,15 +157,13 @@ class Reader:
             text, score = self._best(grey, polygon)
             if _HOPELESS < score <= _PLACE:
                 text, score = self._best(grey, shapes.grown(polygon, letters.CELL / 2))
-            if score > _PLACE and _count(text) >= _WORD:
-                found.append(self._followed(grey, Box(polygon, text, score), faint=True))
+            new = Box(polygon, text, score)
+            if score > _PLACE and _count(text) >= _WORD and not any(_told(new, box) for box in (*known, *found) if box.score > _PLACE):
+                found.append(_ended(self._followed(grey, new)))
         return found
 
-    def _followed(self, grey: Grey, box: Box, *, faint: bool = False) -> Box:
-        """A small text followed beyond both ends of its box for as long as more letters come to light: boxes of small letters end too early.
-
-        With `faint` it gets one height more at each end, for its first and last letters may be too faint to be read.
-        """
+    def _followed(self, grey: Grey, box: Box) -> Box:
+        """A small text followed beyond both ends of its box for as long as more letters come to light: boxes of small letters end too early."""
         if box.score <= _PLACE or _count(box.text) < _WORD or shapes.sides(box.polygon)[1] > _SMALL:
             return box
         for end in (False, True):
@@ -171,8 +173,6 @@ class Reader:
                 if score <= max(_PLACE, _READ * box.score) or _count(text) <= _count(box.text):
                     break
                 box = Box(longer, text, score)
-            if faint:
-                box = dataclasses.replace(box, polygon=shapes.lengthened(box.polygon, shapes.sides(box.polygon)[1], end=end))
         return box
 
     def _best(self, grey: Grey, polygon: Polygon) -> tuple[str, float]:
@@ -225,12 +225,27 @@ def _known(place: Polygon, text: Polygon) -> bool:
     return block or shapes.inside(place, text) > _WITHIN
 
 
+def _told(new: Box, known: Box) -> bool:
+    """Whether a reading tells nothing new: it is part of a text that lies in the same place."""
+    if shapes.shared(new.polygon, known.polygon) < _MEETS * min(shapes.area(new.polygon), shapes.area(known.polygon)):
+        return False
+    read, there = ("".join(sign for sign in box.text.casefold() if sign.isalnum()) for box in (new, known))
+    same = sum(block.size for block in difflib.SequenceMatcher(None, read, there, autojunk=False).get_matching_blocks())
+    return same >= _ALIKE * len(read)
+
+
+def _ended(box: Box) -> Box:
+    """One height longer at each end: the first and the last letter of a text that no detector saw may be too faint to be read."""
+    by = min(shapes.sides(box.polygon)[1], _END)
+    return dataclasses.replace(box, polygon=shapes.lengthened(shapes.lengthened(box.polygon, by, end=False), by, end=True))
+
+
 def judged(boxes: Sequence[Box], shape: tuple[int, ...]) -> tuple[Box, ...]:
     """Boxes with scores that take their shape into account; ribs, vessels and rings are often taken for a few letters.
 
     One letter, or one letter repeated, counts a quarter, unless it stands beside a text of its height. Two letters that were read with less than 0.97 count
     0.4 times, three with less than 0.8 half, more with less than 0.75 0.6 times; signs are not counted. Letters that are higher than a fifth of the picture
-    (of a small one a quarter, up to three: a tenth), or of a width that their height does not allow, count a quarter.
+    (of a small one a quarter, up to three: a tenth; six and more read with 0.95: half), or of a width that their height does not allow, count a quarter.
 
     Args:
         boxes: with the reader's own scores. shape: (rows, cols) of the picture.
@@ -255,6 +270,8 @@ def _weight(box: Box, shape: tuple[int, ...]) -> float:
     width = long / max(short, 1.0) / max(count, 1)
     side = min(shape[:2])
     tallest = max(_TALLEST * side, min(_TALLEST_OF_SMALL * side, _PIXELS)) if count > 3 else _TALL * side
+    if count >= _MANY and box.score >= _DOUBTLESS:
+        tallest = _TALLEST_OF_BANNER * side
     if count <= 1 or short > tallest or not _NARROWEST <= width <= _WIDEST:
         return 0.25
     enough, otherwise = {2: (0.97, 0.4), 3: (0.8, 0.5)}.get(count, (0.75, 0.6))

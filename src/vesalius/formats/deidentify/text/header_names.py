@@ -26,6 +26,7 @@ _CONFUSED = {
 }  # fmt: skip
 _INVISIBLE = "\u00ad*"  # what folding makes of signs that are not seen
 _BROKEN = rf"{_INVISIBLE}(?:-[ \t]*\n[ \t]*)?"
+_BETWEEN = re.compile(r"[\s^,;&/\\|_*+?()\[\]{}<>:!#$%\"@~`=]+")
 _INITIAL = re.compile(r" [A-Z](?:\.|(?=[ \t]*(?:[,;()|\n]|  |$)))(?![A-Za-z])")
 _TITLES = frozenset(["dr", "mr", "mrs", "ms", "miss", "prof", "md", "phd", "jr", "sr", "ii", "iii", "iv", "do", "rn"])
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa", "æ": "ae"})
@@ -36,7 +37,7 @@ class HeaderNames:
     """The names of one patient's header.
 
     Args:
-        names: person names; texts of four signs or more with a digit are taken for numbers and looked for as they are.
+        names: person names, and numbers; words of four signs or more with a digit are taken for numbers and looked for as they are.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -58,34 +59,38 @@ class HeaderNames:
         return f"HeaderNames({len(self._tokens)} parts)"
 
     def _add(self, name: str) -> None:
+        words = [word for word in _BETWEEN.split(name) if not any(sign.isdigit() for sign in word)]
         if any(sign.isdigit() for sign in name):
             self._numbers.update(match.strip("./-") for match in _NUMBER.findall(plain(name)))
-            return
+            if "^" not in name and sum(len(word) > 1 for word in words) < 2:  # a number with its kind, `MRN 1234`
+                return
         parts: list[str] = []
         letters: list[str] = []
-        for word in re.split(r"[\s^,;&/\\|_]+", name):
-            folded = plain(word).strip(".'\"-()").lower()
+        for word in words:
+            folded = plain(word).strip(".'-").lower()
             if not folded or folded in _TITLES:
                 continue
             if not folded.isascii():
                 self._foreign.update({folded} if len(folded) > 1 else set())
                 continue
-            letters.append(folded[0])
-            if len(folded) > 1:
-                parts.append(folded.replace("'", ""))
+            bare = re.sub(r"[^a-z-]", "", folded)
+            letters.append(bare[:1])
+            if len(bare) > 1:
+                parts.append(bare)
                 self._word(folded, word)
         for first, second in itertools.permutations(dict.fromkeys(part.replace("-", "") for part in parts), 2):
             self._joined.setdefault(first + second, second) if len(first + second) > 4 else None
             if len(second) > 3:
                 self._joined.setdefault(first[0] + second, second)
                 self._joined.setdefault(second + first[0], second)
+        letters = [letter for letter in letters if letter.isalpha()]
         if 2 <= len(letters) <= 4:
             orders = (letters, [*letters[1:], letters[0]], letters[:2], letters[1::-1], [letters[0], letters[-1]], [letters[-1], letters[0]])
             self._initials.update(own for order in orders if (own := "".join(order)) not in _TITLES)
 
     def _word(self, folded: str, word: str) -> None:
         """A part, the parts of a double name, and the ways to write it without its signs."""
-        german = word.lower().translate(_GERMAN).strip(".'\"-()")
+        german = word.lower().translate(_GERMAN).strip(".'-")
         for form in (folded, german if german.isascii() else folded):
             bare = re.sub(r"[^a-z]", "", form)
             canonical = re.sub(r"[^a-z]", "", folded)
@@ -141,7 +146,7 @@ class HeaderNames:
 def _letters(form: str) -> str:
     confused = len(form) > 2
     return (_BROKEN if len(form) > 4 else _INVISIBLE).join(
-        (_CONFUSED.get(sign, sign) if confused else sign) + ("'?" if at == 0 and len(form) > 3 else "") for at, sign in enumerate(form)
+        (_CONFUSED.get(sign, re.escape(sign)) if confused else re.escape(sign)) + ("'?" if at == 0 and len(form) > 3 else "") for at, sign in enumerate(form)
     )
 
 

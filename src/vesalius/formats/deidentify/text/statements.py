@@ -147,10 +147,10 @@ def _turned(grammar: Grammar) -> Iterator[Find]:
     """`Doe, Jane Q (` at the beginning of a line or sentence."""
     for match in _SENTENCE.finditer(grammar.text):
         words = grammar.chain(match.end(), trusted=False, commas=True, ends=False)
-        if len(words) < 2 or not any("," in grammar.text[one[1] : other[0]] for one, other in itertools.pairwise(words)):
+        full = [word for one in words if len(word := grammar.word(*one)) > 1]
+        if len(words) < 2 or not full or not any("," in grammar.text[one[1] : other[0]] for one, other in itertools.pairwise(words)):
             continue
-        last = grammar.word(*next(one for one in reversed(words) if len(grammar.word(*one)) > 1))
-        first = grammar.word(*words[0])
+        last, first = full[-1], grammar.word(*words[0])
         listed_ = lexicon.given(last) or lexicon.surname(first)
         if (listed_ or (grammar.cased and not lexicon.known(first) and not lexicon.thing(first))) and _AFTER.match(grammar.text, words[-1][1]):
             yield from grammar.made(words, "name, given name")

@@ -8,7 +8,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra deidentify")
 
 from tests.unit.formats.deidentify.burned.drawn import box, letters
 from vesalius.errors import InvalidValue, MissingExtra
-from vesalius.formats.deidentify.burned.reading import Box, Reader, judged
+from vesalius.formats.deidentify.burned.reading import Box, Reader, _ended, _told, judged
 
 SHAPE = (512, 512)
 
@@ -54,8 +54,8 @@ def test_a_small_text_is_followed_beyond_a_box_that_ends_too_early(reader):
     assert len(followed.text) > len(box.text) + 4
     assert followed.polygon[:, 0].max() > 100
     assert followed.polygon[:, 0].min() == 18
-    faint = reader._followed(grey, box, faint=True)
-    assert (faint.polygon[:, 0].min(), faint.polygon[:, 0].max()) == (1, followed.polygon[:, 0].max() + 17)
+    ended = _ended(followed)  # one height at each end
+    assert (ended.polygon[:, 0].min(), ended.polygon[:, 0].max()) == (1, followed.polygon[:, 0].max() + 17)
 
 
 def test_a_large_text_is_not_followed(reader):
@@ -64,6 +64,24 @@ def test_a_large_text_is_not_followed(reader):
     box = Box(part, *reader._best(grey, part))
     assert box.score > 0.7
     assert reader._followed(grey, box) is box
+
+
+def test_what_lies_in_a_text_and_reads_like_a_part_of_it_is_told_already():
+    def there(text, left, top, right, bottom):
+        return Box(np.array([(left, top), (right, top), (right, bottom), (left, bottom)], float), text, 0.9)
+
+    name = there("TAMARDO HOSPITAL", 111, 550, 388, 585)
+    assert _told(there("AMARDO HOSP1TAL", 128, 544, 384, 608), name)
+    assert not _told(there("MRN 12345", 128, 544, 384, 608), name)  # another line in the same place
+    assert not _told(there("TAMARDO HOSPITAL 1970", 111, 550, 560, 585), there("TAMARDO", 111, 550, 230, 585))  # it tells more
+    assert not _told(there("HOSPITAL", 128, 644, 384, 680), name)  # the same word elsewhere
+
+
+def test_a_large_text_on_real_noise_is_filled_once_and_closely(reader):
+    grey = letters("TAMARDO HOSPITAL", rows=480, cols=640, at=(30, 46), size=32, ground=200, level=140, noise=3)
+    boxes = [b for b in reader.read(grey) if b.score >= 0.5]
+    assert boxes
+    assert max(b.polygon[:, 1].max() - b.polygon[:, 1].min() for b in boxes) < 50
 
 
 def test_dark_and_faint_text_is_read(reader):
@@ -114,4 +132,6 @@ def test_letters_of_impossible_shape_count_little():
     assert judged([box(100, 100, 390, 228, "5000", 0.95)], SHAPE)[0].score < 0.3
     assert judged([box(10, 10, 110, 40, "5000", 0.95)], (128, 128))[0].score == 0.95
     assert judged([box(0, 0, 500, 300, "LUNGS")], SHAPE)[0].score < 0.3
+    assert judged([box(10, 10, 310, 40, "DOE JANE 1970", 0.99)], (64, 640))[0].score == 0.99  # a banner
+    assert judged([box(10, 10, 310, 40, "DOE JANE 1970", 0.9)], (64, 640))[0].score < 0.3
     assert judged([box(0, 0, 500, 20, "RIBS")], SHAPE)[0].score < 0.3

@@ -170,6 +170,8 @@ def test_cleaning_twice_is_cleaning_once() -> None:
 
 _PIECES = [
     "Dr.",
+    "Q,",
+    "O'",
     "Mr",
     "Smith",
     "DOE",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.unit.formats.deidentify.made import KEY
 from vesalius.formats.deidentify.text import TextCleaner
@@ -33,6 +35,11 @@ from vesalius.formats.deidentify.text.header_names import near
         ("MAY^APRIL", "April May came; MAY"),
         ("YOUNG^AL", "a young man, Young"),
         ("FOLEY^ANN", "Foley catheter"),
+        ("*DOE^+JANE^?Q", "Doe, Jane and janedoe"),
+        ("[DOE]{1^(JANE)", "jane"),
+        ("Doe^J.A.N.E.", "doe"),
+        ("DOE^JANE^^^3RD", "jane doe"),
+        ("Jane Doe 2", "jane doe"),
     ],
 )
 def test_a_name_of_the_header_goes(name: str, text: str) -> None:
@@ -95,3 +102,9 @@ def test_near_is_one_letter_or_the_same_sound(word: str, name: str, expected: bo
 
 def test_empty_and_odd_names_are_taken() -> None:
     assert TextCleaner(KEY, names=["", "^^^", "=", "...", "Dr^^", "\x00"]).clean("Clear lungs.").text == "Clear lungs."
+
+
+@given(st.text(alphabet="aDEf*+?()[]{}\\|^$.-'\"#!~@=<>:;,&%_ 1éß中İı\u0301\u200b\u00ad\x01", max_size=14))
+@settings(max_examples=200, deadline=None)
+def test_any_name_can_be_looked_for(name: str) -> None:
+    assert TextCleaner(KEY, names=[name], shift_days=-1).clean("No pneumothorax.").text == "No pneumothorax."
