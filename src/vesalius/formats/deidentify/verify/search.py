@@ -6,6 +6,7 @@ In: `Secrets`, and the result: datasets, raw bytes, texts, words read in pixels,
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import re
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _TECHNICAL = frozenset({Kind.UID, Kind.DATE})
+_NO_DAYS = (datetime.date(1900, 1, 1), datetime.date(1, 1, 1))  # written in place of a date by us and others: an archive may have been cleaned before
 _SHORTEST_ID, _SHORTEST_TEXT, _LONGEST_WINDOW = 4, 6, 5
 
 
@@ -122,7 +124,8 @@ class _Hunt:
         self.unchanged = secrets.unchanged
         self.names = [(s, found) for s in secrets.of(Kind.NAME) if (found := name_words(s.value))]
         self.numbers = [(s, whole) for s in secrets.of(Kind.IDENTIFIER) if len(whole := "".join(words(s.value))) >= _SHORTEST_ID]
-        self.dates = [(s, day, date_forms(day)) for s in secrets.of(Kind.DATE) if (day := date_of(s.value)) is not None]
+        days = ((s, date_of(s.value)) for s in secrets.of(Kind.DATE))
+        self.dates = [(s, day, date_forms(day)) for s, day in days if day is not None and day not in _NO_DAYS]
         self.uids = {s.value: s for s in secrets.of(Kind.UID)}
         self.sentences = [(s, tuple(found)) for s in secrets.of(Kind.TEXT) if len("".join(found := words(s.value))) >= _SHORTEST_TEXT]
 

@@ -157,6 +157,17 @@ def test_shifted_dates_that_meet_an_old_one_are_doubtful_not_sure():
     assert not any(hit.sure for hit in found)
 
 
+@pytest.mark.parametrize(("date", "hits"), [("19000101", 0), ("19000102", 1)])
+def test_what_others_wrote_in_place_of_a_date_is_no_secret(date, hits):
+    source = study()
+    source.StudyDate = source.ContentDate = date
+    clean = copy.deepcopy(source)
+    clean.StudyDate = ""
+    secrets = Secrets()
+    secrets.compare(source, clean)
+    assert sum(hit.sure for hit in verify(secrets, [Place("a", clean)]).hits) == hits
+
+
 @pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm", "examples_overlay.dcm", "test-SR.dcm", "rtplan.dcm", "waveform_ecg.dcm"])
 def test_real_files_are_clean_after_the_engine_and_not_before(name):
     source = pydicom.dcmread(get_testdata_file(name, download=False))
