@@ -235,7 +235,7 @@ class _Job:
             return seen, None
         from vesalius.formats.deidentify.burned.redact import redact
 
-        return seen, redact(source, self.worker.reader, key=self.key)
+        return seen, redact(source, self.worker.reader, key=self.key, limit=0.0 if options.read == "all" else options.limit)
 
     def _report(self, file: File, number: int, cleaner: TextCleaner) -> None:
         text = read_text(file.path)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 _ITEM = b"\xfe\xff\x00\xe0"
 _COMMENT, _SCAN = 0xFE, 0xDA
 _APPLICATIONS = range(0xE0, 0xF0)
-_KEPT = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xE8: b"", 0xEE: b"Adobe"}
+_KEPT = {0xE0: (b"JFIF\0",), 0xE2: (b"ICC_PROFILE\0",), 0xE8: (b"SPIFF\0", b"mrfx"), 0xEE: (b"Adobe",)}
 _JFIF = 14  # bytes of its header; a small picture may follow
 _J2K, _J2K_COMMENT, _J2K_TILE = b"\xff\x4f\xff\x51", b"\xff\x64", b"\xff\x90"
 

@@ -18,10 +18,15 @@ Mask = NDArray[np.bool_]
 
 
 class Watch:
-    """Compares frames with those that were read; it holds the sheets of the last one read."""
+    """Compares frames with those that were read; it holds the sheets of the last one read.
 
-    def __init__(self) -> None:
+    Args:
+        limit: likelihood from which a cell looks like letters; 0 wants every frame read that differs.
+    """
+
+    def __init__(self, limit: float = letters.LIMIT) -> None:
         self._last: tuple[Grey, ...] = ()
+        self._limit = limit
 
     def has_read(self, sheets: Sequence[Grey]) -> None:
         """Remember a frame that went through the reader."""
@@ -35,17 +40,17 @@ class Watch:
         """
         if len(sheets) != len(self._last):
             return True
-        return any(_shows_new(now, before, filled) for now, before in zip(sheets, self._last, strict=True))
+        return any(_shows_new(now, before, filled, self._limit) for now, before in zip(sheets, self._last, strict=True))
 
 
-def _shows_new(now: Grey, before: Grey, filled: Mask) -> bool:
+def _shows_new(now: Grey, before: Grey, filled: Mask, limit: float) -> bool:
     changed = now != before
     changed &= ~filled
     if not changed.any():
         return False
     for factor, heat in letters.maps(now):
         cells = _in_cells(changed, letters.CELL * factor, heat.shape)
-        if bool((cells & (heat >= letters.LIMIT)).any()):
+        if bool((cells & (heat >= limit)).any()):
             return True
     return False
 

@@ -24,7 +24,7 @@ from vesalius.formats.deidentify.burned.allow import allowed
 from vesalius.formats.deidentify.burned.canvas import Canvas
 from vesalius.formats.deidentify.burned.frames import Watch
 from vesalius.formats.deidentify.burned.reading import Box
-from vesalius.formats.deidentify.burned.triage import face
+from vesalius.formats.deidentify.burned.triage import LIMIT, face
 from vesalius.formats.deidentify.pseudonyms import Key
 from vesalius.formats.isolated import Isolated
 
@@ -93,7 +93,14 @@ class Redaction:
 
 
 def redact(
-    dataset: Dataset, reader: Reads, *, key: Key | None = None, keep_unsure: bool = False, outside_regions: bool = False, every_frame: bool = False
+    dataset: Dataset,
+    reader: Reads,
+    *,
+    key: Key | None = None,
+    keep_unsure: bool = False,
+    outside_regions: bool = False,
+    every_frame: bool = False,
+    limit: float = LIMIT,
 ) -> Redaction:
     """Read an image and fill what is written in it.
 
@@ -104,6 +111,7 @@ def redact(
         keep_unsure: leave boxes with a low score in the pixels and list them; Burned In Annotation is YES then.
         outside_regions: fill also everything outside of the ultrasound regions, when the header names some.
         every_frame: read all frames; else those that show something new that looks like letters.
+        limit: likelihood from which something new looks like letters; 0: every frame that differs is read.
 
     Returns:
         The new dataset and the record. An object without pixels comes back as it is.
@@ -117,7 +125,7 @@ def redact(
     with header.quiet(), Isolated() as gdcm:
         claim = views.claim_of(dataset)
         search = _Search(reader, claim, key, keep_unsure)
-        read = search.all_frames(dataset, gdcm, every_frame=every_frame)
+        read = search.all_frames(dataset, gdcm, Watch(limit), every_frame=every_frame)
         reasons = []
         mask = search.mask
         if outside_regions and (outside := marks.outside_regions(dataset, claim)) is not None:
@@ -159,9 +167,9 @@ class _Search:
         self.unsure: list[Redacted] = []
         self._left: Mask = np.zeros((claim.rows, claim.cols), bool)
 
-    def all_frames(self, dataset: Dataset, gdcm: Isolated, *, every_frame: bool) -> int:
+    def all_frames(self, dataset: Dataset, gdcm: Isolated, watch: Watch, *, every_frame: bool) -> int:
         """Read the frames that need it; how many."""
-        watch, read = Watch(), 0
+        read = 0
         for index in range(self._claim.frames):
             stored = views.stored_frame(dataset, self._claim, index, gdcm)
             sheets = views.sheets(dataset, self._claim, stored)

@@ -15,12 +15,19 @@ START, SCAN = b"\xff\xd8", b"\xff\xda\x00\x02\xff\xfeDOE in the scan"
 
 
 def test_comments_and_applications_go_and_lengths_stay():
-    before = items(START + segment(b"\xfe", b"DOE") + segment(b"\xe1", b"JOHN") + SCAN)
-    assert blank(before) == items(START + segment(b"\xfe", bytes(3)) + segment(b"\xe1", bytes(4)) + SCAN)
+    before = items(START + segment(b"\xfe", b"DOE") + segment(b"\xe1", b"JOHN") + segment(b"\xe8", b"JANE") + SCAN)
+    assert blank(before) == items(START + segment(b"\xfe", bytes(3)) + segment(b"\xe1", bytes(4)) + segment(b"\xe8", bytes(4)) + SCAN)
 
 
 @pytest.mark.parametrize(
-    "kept", [segment(b"\xe0", b"JFIF\0" + bytes(9)), segment(b"\xee", b"Adobe12345"), segment(b"\xe8", b"mrfx"), segment(b"\xc0", b"frame")]
+    "kept",
+    [
+        segment(b"\xe0", b"JFIF\0" + bytes(9)),
+        segment(b"\xee", b"Adobe12345"),
+        segment(b"\xe8", b"mrfx"),
+        segment(b"\xe8", b"SPIFF\0" + bytes(8)),
+        segment(b"\xc0", b"frame"),
+    ],
 )
 def test_what_decoding_needs_stays(kept):
     assert blank(items(START + kept + SCAN)) == items(START + kept + SCAN)

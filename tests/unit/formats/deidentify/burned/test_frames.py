@@ -26,6 +26,16 @@ def test_noise_that_moves_is_not_new():
     assert not watch(still).is_new((moved,), NOTHING)
 
 
+def test_without_a_limit_all_that_differs_is_new():
+    still = letters("")
+    moved = still.copy()
+    moved[3, 3] += 1
+    made = Watch(0.0)
+    made.has_read((still,))
+    assert made.is_new((moved,), NOTHING)
+    assert not made.is_new((still.copy(),), NOTHING)
+
+
 def test_a_text_that_appears_is_new_even_where_another_stood():
     assert watch(letters("")).is_new((letters("DOE JOHN"),), NOTHING)
     assert watch(letters("PORTABLE")).is_new((letters("DOE JOHN"),), NOTHING)
