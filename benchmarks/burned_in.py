@@ -236,7 +236,7 @@ def cheap(root: Path, films: int, seed: int = 7) -> None:
     print("one string, contrast >= 2: passed over", interval(sum(v < LIMIT for v in strong), len(strong)))
     alarms = [likelihood(film) for film in free]
     print("clean pictures that would be read:", interval(sum(v >= LIMIT for v in alarms), len(alarms)))
-    for limit in (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2):
+    for limit in (0.5, 0.4, 0.3, 0.25, 0.2, 0.15):
         over = [interval(sum(v < limit for v in values), len(strong)) for values in (strong, lost)]
         print(
             f"  limit {limit}: passed over {over[0]}, of which the reader covers {over[1]}; clean read {interval(sum(v >= limit for v in alarms), len(alarms))}"

@@ -20,8 +20,11 @@ from vesalius.errors import InvalidValue
 Grey = NDArray[np.uint8]
 Values = NDArray[np.float32]
 
-LIMIT = 0.5
-"""A likelihood from which an image is read; measured in docs/burned_in.md."""
+LIMIT = 0.25
+"""A likelihood from which an image is read; measured in docs/burned_in.md. Missing a name is worse than reading a picture in vain."""
+
+TEXT = 0.5
+"""A likelihood from which a cell is taken for a part of a text."""
 
 CELL = 8
 """Side of a cell of the map, in pixels of the size at which it was seen."""

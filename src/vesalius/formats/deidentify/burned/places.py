@@ -21,7 +21,7 @@ PART = 448
 _OVERLAP = 64
 _LEAST, _MOST = 3, 400  # cells of a line
 _LONG = 1.8  # length of a line over its height
-_LEVELS = (letters.LIMIT, 0.85)  # the second tells lines apart that run together at the first
+_LEVELS = (letters.TEXT, 0.85)  # the second tells lines apart that run together at the first
 _AT_MOST = 60  # lines of a picture; more are no text but a texture
 
 
@@ -42,7 +42,7 @@ def parts(maps: Maps, shape: tuple[int, ...], found: Sequence[Polygon]) -> Itera
     known = np.zeros(heat.shape, np.uint8)
     for polygon in found:
         cv2.fillPoly(known, [np.rint(polygon / letters.CELL).astype(np.int32)], 1)
-    hot = (heat >= letters.LIMIT) & (cv2.dilate(known, np.ones((3, 3), np.uint8)) == 0)
+    hot = (heat >= letters.TEXT) & (cv2.dilate(known, np.ones((3, 3), np.uint8)) == 0)
     step = PART - _OVERLAP
     for top in range(0, max(1, shape[0] - _OVERLAP), step):
         for left in range(0, max(1, shape[1] - _OVERLAP), step):
