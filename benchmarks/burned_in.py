@@ -1,8 +1,7 @@
-"""How much burned-in text is found and covered, how much clean picture is spared, and what the cheap pass saves.
+"""How much burned-in text is found and covered, and how much clean picture is spared.
 
     python benchmarks/burned_in.py find [FILMS] [SEED]      strings of known contrast, size and angle drawn on real pictures; share covered, by each
     python benchmarks/burned_in.py clean [PICTURES] [SEED]  real pictures that a person saw to be free of text: how many are touched
-    python benchmarks/burned_in.py cheap [FILMS] [SEED]     the cheap pass against reading everything: strings missed, pictures spared, time
 
 A string counts as covered when at least 70 % of its area is in a filled box. Contrast-to-noise is the step of the letters over the standard deviation of the
 ground around the string, noise included. The data root is VESALIUS_DATA.
@@ -14,7 +13,6 @@ import dataclasses
 import os
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +24,6 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from vesalius.formats.deidentify.burned.reading import Reader
 from vesalius.formats.deidentify.burned.redact import Redaction, cover, redact
-from vesalius.formats.deidentify.burned.triage import LIMIT, likelihood
 
 Grey = NDArray[np.uint8]
 CONTRASTS = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -217,42 +214,7 @@ def spare(root: Path, number: int, seed: int = 3) -> None:
     print("clean pictures touched:", interval(touched, len(order)))
 
 
-def cheap(root: Path, films: int, seed: int = 7) -> None:
-    rng, free = np.random.default_rng(seed), clean(root)
-    reader, missed, lost = Reader(), defaultdict[float, list[float]](list), list[float]()
-    while sum(map(len, missed.values())) < films:
-        base = free[int(rng.integers(len(free)))]
-        scale = float(rng.choice((1.0, 1.5, 2.0)))
-        base = np.asarray(Image.fromarray(base).resize((int(base.shape[1] * scale), int(base.shape[0] * scale)), Image.Resampling.BICUBIC), float)
-        base = np.clip(base * 0.85 + 10 + rng.normal(0, float(rng.choice((1.0, 2.0, 4.0, 6.0))), base.shape), 0, 255)
-        film, strings = draw(base, rng, strings=1, contrasts=CONTRASTS[1:])
-        if strings:
-            missed[strings[0].contrast].append(likelihood(film))
-            if strings[0].contrast >= 2 and missed[strings[0].contrast][-1] < LIMIT:
-                lost += [missed[strings[0].contrast][-1]] if covered(strings[0], filled(film, reader)[0]) >= 0.7 else []
-    for contrast, found in sorted(missed.items()):
-        print(f"  contrast {contrast:g}: passed over {interval(sum(v < LIMIT for v in found), len(found))}")
-    strong = [v for contrast, found in missed.items() if contrast >= 2 for v in found]
-    print("one string, contrast >= 2: passed over", interval(sum(v < LIMIT for v in strong), len(strong)))
-    alarms = [likelihood(film) for film in free]
-    print("clean pictures that would be read:", interval(sum(v >= LIMIT for v in alarms), len(alarms)))
-    for limit in (0.5, 0.4, 0.3, 0.25, 0.2, 0.15):
-        over = [interval(sum(v < limit for v in values), len(strong)) for values in (strong, lost)]
-        print(
-            f"  limit {limit}: passed over {over[0]}, of which the reader covers {over[1]}; clean read {interval(sum(v >= limit for v in alarms), len(alarms))}"
-        )
-    some = [free[int(k)] for k in rng.permutation(len(free))[:8]]
-    reader.read(some[0])
-    times = []
-    for work in (likelihood, reader.read):
-        started = time.process_time()
-        for film in some:
-            work(film)
-        times.append((time.process_time() - started) / len(some))
-    print(f"processor time for a picture: cheap pass {1000 * times[0]:.1f} ms, reading {1000 * times[1]:.0f} ms: {times[1] / times[0]:.0f} times")
-
-
 if __name__ == "__main__":
-    task = {"find": find, "clean": spare, "cheap": cheap}[sys.argv[1]]
-    number = int(sys.argv[2]) if len(sys.argv) > 2 else {"find": 60, "clean": 141, "cheap": 3000}[sys.argv[1]]
+    task = {"find": find, "clean": spare}[sys.argv[1]]
+    number = int(sys.argv[2]) if len(sys.argv) > 2 else {"find": 60, "clean": 141}[sys.argv[1]]
     task(Path(os.environ["VESALIUS_DATA"]), number, *map(int, sys.argv[3:4]))
