@@ -157,6 +157,22 @@ def test_shifted_dates_that_meet_an_old_one_are_doubtful_not_sure():
     assert not any(hit.sure for hit in found)
 
 
+@pytest.mark.parametrize(
+    ("raw", "sure"),
+    [
+        (b"2.25.111871644718837723409", [False]),  # digits of a new UID
+        (b"2.25.111871644718837723409\0 MRN644718", [True]),
+        (b"00644718", [True]),
+        (b"6\0004\0004\0007\0001\0008\000", [True]),
+        (b"2.25.1118716447", []),
+    ],
+)
+def test_a_number_that_stands_in_a_uid_alone_is_a_chance(raw, sure):
+    secrets = Secrets()
+    secrets.add(Kind.IDENTIFIER, ["644718"], "(0010,0020)")
+    assert [hit.sure for hit in verify(secrets, [Place("a", None, raw=raw)]).hits] == sure
+
+
 @pytest.mark.parametrize(("date", "hits"), [("19000101", 0), ("19000102", 1)])
 def test_what_others_wrote_in_place_of_a_date_is_no_secret(date, hits):
     source = study()
