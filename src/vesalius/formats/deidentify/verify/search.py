@@ -8,10 +8,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from vesalius.formats import header
 from vesalius.formats.deidentify.verify.secrets import Kind, Secret, Secrets, values
 from vesalius.formats.deidentify.verify.variants import alike, date_forms, date_of, fold, name_words, words
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _TECHNICAL = frozenset({Kind.UID, Kind.DATE})
 _NO_DAYS = (datetime.date(1900, 1, 1), datetime.date(1, 1, 1))  # written in place of a date by us and others: an archive may have been cleaned before
+_SHORTEST_IN_BYTES = 6
 _UID = 24  # digits and dots of a new UID at least; identifiers are shorter
 _SHORTEST_ID, _SHORTEST_TEXT, _LONGEST_WINDOW = 4, 6, 5
 
@@ -143,15 +146,18 @@ class _Hunt:
                 yield _hit(secret, text, "as it was", sure=True)
 
     def raw(self, place: Place) -> Iterator[Hit]:
-        """Hits in the bytes of a file, whatever they mean."""
+        """Hits in the bytes of a file, whatever they mean; what only the values of pixels spell is doubtful: a dark picture of 8 bits is full of digits."""
         low = (place.raw or b"").lower()
+        start, end = _values_of_pixels(place)
+        apart = low[:start] + b"\0" + low[end:]
         told = [s for s, name in self.names if not all(_usual(word) for word in name)]  # `Medical` of a hospital's name stands in the maker's, too
         for secret in (*told, *(s for s, _ in self.numbers)):
-            spelled = secret.value.lower()
-            codings = [coding for coding in ("utf-8", "latin-1", "utf-16-le") if len(spelled) >= 6 and spelled.encode(coding, "ignore") in low]
-            if codings:
-                chance = spelled.isdigit() and codings != ["utf-16-le"] and _only_in_uids(spelled.encode(), low)
-                yield Hit(secret.kind, secret.where, f"{place.name} bytes", "as it was, within a UID" if chance else "as it was", sure=not chance)
+            spelled = [secret.value.lower().encode(coding, "ignore") for coding in ("utf-8", "latin-1", "utf-16-le")]
+            if len(secret.value) < _SHORTEST_IN_BYTES or not any(one in low for one in spelled):
+                continue
+            standing = [one for one in spelled if one in apart]
+            chance = "among the values of pixels" if not standing else "within a UID" if all(_only_in_uids(one, apart) for one in standing) else ""
+            yield Hit(secret.kind, secret.where, f"{place.name} bytes", f"as it was, {chance}" if chance else "as it was", sure=not chance)
 
     def _names(self, text: _Text) -> Iterator[Hit]:
         here = set(text.words)
@@ -187,9 +193,26 @@ class _Hunt:
                 yield _hit(secret, text, "as it was", sure=False)
 
 
+def _values_of_pixels(place: Place) -> tuple[int, int]:
+    """From where to where the values of uncompressed pixels stand in the bytes, without what stands behind them; (0, 0) where they cannot be told."""
+    dataset, raw = place.dataset, place.raw or b""
+    meta = getattr(dataset, "file_meta", None)
+    if dataset is None or meta is None or getattr(meta.get("TransferSyntaxUID"), "is_encapsulated", True):
+        return 0, 0
+    pixels = dataset.get("PixelData")
+    sizes = [header.number(dataset, name) for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")]
+    if not isinstance(pixels, bytes) or not pixels or None in sizes:
+        return 0, 0
+    needed = math.prod(int(size or 0) for size in sizes) * int(header.number(dataset, "NumberOfFrames") or 1) // 8
+    start = raw.find(pixels)
+    return (start, start + min(needed, len(pixels))) if start >= 0 and needed > 0 else (0, 0)
+
+
 def _only_in_uids(digits: bytes, raw: bytes) -> bool:
     """Whether digits stand only inside of long runs of digits and dots: in a thousand new UIDs six given digits occur by chance in one study of twenty."""
-    for found in re.finditer(re.escape(digits), raw):
+    if not digits.isdigit():
+        return False
+    for found in re.finditer(digits, raw):
         before, after = raw[max(0, found.start() - _UID) : found.start()], raw[found.end() : found.end() + _UID]
         run = sum(len(match[0]) for match in (re.search(rb"[\d.]*\Z", before), re.match(rb"[\d.]*", after)) if match)
         if run + len(digits) < _UID:

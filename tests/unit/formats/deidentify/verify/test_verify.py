@@ -173,6 +173,24 @@ def test_a_number_that_stands_in_a_uid_alone_is_a_chance(raw, sure):
     assert [hit.sure for hit in verify(secrets, [Place("a", None, raw=raw)]).hits] == sure
 
 
+@pytest.mark.parametrize(("place", "sure"), [("inside", [False]), ("behind", [True]), ("both", [True])])
+def test_what_only_the_values_of_pixels_spell_is_a_chance(place, sure):
+    pixels = bytearray(b"57" * 200)
+    if place != "behind":
+        pixels[40:48] = b"86854059"
+    if place != "inside":
+        pixels += b"86854059"
+    dataset = study()
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel, dataset.BitsAllocated = 20, 20, 1, 8
+    dataset.add_new("PixelData", "OB", bytes(pixels))
+    stream = io.BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    secrets = Secrets()
+    secrets.add(Kind.IDENTIFIER, ["86854059"], "(0010,0020)")
+    written = pydicom.dcmread(io.BytesIO(stream.getvalue()))
+    assert [hit.sure for hit in verify(secrets, [Place("a", written, raw=stream.getvalue())]).hits if "bytes" in hit.found_at] == sure
+
+
 @pytest.mark.parametrize(("date", "hits"), [("19000101", 0), ("19000102", 1)])
 def test_what_others_wrote_in_place_of_a_date_is_no_secret(date, hits):
     source = study()
