@@ -39,6 +39,7 @@ _HOPELESS = 0.3  # score below which no more looks are tried
 _TALL, _TALLEST = 0.1, 0.2  # of the shorter side: the highest letters that are written on an image, in one to three and in more
 _TALLEST_OF_SMALL, _PIXELS = 0.25, 48.0  # of a small one up to a quarter, while that is no more than so many pixels
 _MANY, _DOUBTLESS, _TALLEST_OF_BANNER = 6, 0.95, 0.5  # so many letters read so surely are no anatomy: a narrow picture may be a banner
+_SURE = 0.75  # of a text of more than three letters
 _NARROWEST, _WIDEST = 0.2, 1.2  # width of a letter with its gap, over its height
 _BLOCK = 1.8  # height of several lines over that of one
 _LEAST = 8  # pixels; nothing can be read on a shorter side
@@ -244,8 +245,9 @@ def judged(boxes: Sequence[Box], shape: tuple[int, ...]) -> tuple[Box, ...]:
     """Boxes with scores that take their shape into account; ribs, vessels and rings are often taken for a few letters.
 
     One letter, or one letter repeated, counts a quarter, unless it stands beside a text of its height. Two letters that were read with less than 0.97 count
-    0.4 times, three with less than 0.8 half, more with less than 0.75 0.6 times; signs are not counted. Letters that are higher than a fifth of the picture
-    (of a small one a quarter, up to three: a tenth; six and more read with 0.95: half), or of a width that their height does not allow, count a quarter.
+    0.4 times, three with less than 0.8 half, more with less than 0.75 0.6 times; signs are not counted. Letters that are higher than a tenth of the picture
+    (of a small one a quarter; more than three that differ and are read with 0.75: a fifth; six and more read with 0.95: half), or of a width that their
+    height does not allow, count a quarter.
 
     Args:
         boxes: with the reader's own scores. shape: (rows, cols) of the picture.
@@ -264,15 +266,25 @@ def _count(text: str) -> int:
     return len(signs) if len(set(signs)) > 1 else min(len(signs), 1)
 
 
+def _varied(text: str) -> bool:
+    """Whether more than half of the letters differ: the slices of a mosaic look like one large letter, again and again."""
+    signs = [sign for sign in text if sign.isalnum()]
+    return 2 * len(set(signs)) > len(signs)
+
+
 def _weight(box: Box, shape: tuple[int, ...]) -> float:
     count = _count(box.text)
     long, short = shapes.sides(box.polygon)
     width = long / max(short, 1.0) / max(count, 1)
     side = min(shape[:2])
-    tallest = max(_TALLEST * side, min(_TALLEST_OF_SMALL * side, _PIXELS)) if count > 3 else _TALL * side
-    if count >= _MANY and box.score >= _DOUBTLESS:
-        tallest = _TALLEST_OF_BANNER * side
+    tallest = _TALL * side
+    if count > 3:
+        tallest = max(tallest, min(_TALLEST_OF_SMALL * side, _PIXELS))
+        if box.score >= _SURE and _varied(box.text):
+            tallest = max(tallest, _TALLEST * side)
+        if count >= _MANY and box.score >= _DOUBTLESS:
+            tallest = _TALLEST_OF_BANNER * side
     if count <= 1 or short > tallest or not _NARROWEST <= width <= _WIDEST:
         return 0.25
-    enough, otherwise = {2: (0.97, 0.4), 3: (0.8, 0.5)}.get(count, (0.75, 0.6))
+    enough, otherwise = {2: (0.97, 0.4), 3: (0.8, 0.5)}.get(count, (_SURE, 0.6))
     return 1.0 if box.score >= enough else otherwise

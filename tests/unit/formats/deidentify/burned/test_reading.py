@@ -132,6 +132,11 @@ def test_letters_of_impossible_shape_count_little():
     assert judged([box(100, 100, 390, 228, "5000", 0.95)], SHAPE)[0].score < 0.3
     assert judged([box(10, 10, 110, 40, "5000", 0.95)], (128, 128))[0].score == 0.95
     assert judged([box(0, 0, 500, 300, "LUNGS")], SHAPE)[0].score < 0.3
+    row = [box(10, 10, 500, 75, text, score) for text, score in (("606日日日日日日", 0.82), ("000000000", 0.9), ("33:33289", 0.7), ("0006", 0.81))]
+    assert all(one.score < 0.4 for one in judged(row, SHAPE))  # slices of a mosaic
+    assert judged([box(10, 10, 310, 75, "MRN 10000001", 0.9)], (640, 640))[0].score == 0.9 * 0.25
+    assert judged([box(10, 10, 510, 55, "MRN 10000001", 0.9)], (640, 640))[0].score == 0.9
+    assert judged([box(10, 10, 510, 75, "MRN 89339930", 0.9)], (640, 640))[0].score == 0.9
     assert judged([box(10, 10, 310, 40, "DOE JANE 1970", 0.99)], (64, 640))[0].score == 0.99  # a banner
     assert judged([box(10, 10, 310, 40, "DOE JANE 1970", 0.9)], (64, 640))[0].score < 0.3
     assert judged([box(0, 0, 500, 20, "RIBS")], SHAPE)[0].score < 0.3
