@@ -215,6 +215,8 @@ def spare(root: Path, number: int, seed: int = 3) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in ("find", "clean"):
+        sys.exit(f"give find or clean\n\n{__doc__}")
     task = {"find": find, "clean": spare}[sys.argv[1]]
     number = int(sys.argv[2]) if len(sys.argv) > 2 else {"find": 60, "clean": 141}[sys.argv[1]]
     task(Path(os.environ["VESALIUS_DATA"]), number, *map(int, sys.argv[3:4]))

@@ -103,8 +103,10 @@ def archive(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    task, rest = sys.argv[1], sys.argv[2:]
-    if task == "archive":
+    task, rest = sys.argv[1] if len(sys.argv) > 1 else "", sys.argv[2:]
+    if task == "archive" and rest and Path(rest[0]).is_dir():
         archive(Path(rest[0]))
-    else:
+    elif task in ("strings", "spared"):
         {"strings": strings, "spared": spared}[task](*map(int, rest))
+    else:
+        sys.exit(f"give strings, spared, or archive and a folder that is there\n\n{__doc__}")

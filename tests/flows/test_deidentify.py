@@ -67,7 +67,7 @@ def test_a_cluster_releases_the_same_bytes(tmp_path):
         (("SRC", "OUT", "--key-file", "KEY", "--new-key", "--profile", "none.toml"), "none.toml: cannot be read"),
         (("SRC", "OUT", "--key-file", "KEY", "--new-key", "--workers", "0"), "0 workers cannot work"),
         (("SRC", "--key-file", "KEY"), "give SOURCE and DESTINATION"),
-        (("--check", "nowhere", "--key-file", "KEY", "--new-key"), "is no folder"),
+        (("--check", "nowhere", "--key-file", "KEY"), "cannot be read"),
     ],
 )
 def test_every_mistake_is_one_sentence(tmp_path, words, told):
@@ -78,6 +78,21 @@ def test_every_mistake_is_one_sentence(tmp_path, words, told):
     assert told in done.stderr
     assert "Traceback" not in done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("vesalius: ")]) <= 2
+
+
+@pytest.mark.parametrize("command", ["deidentify", "prepare"])
+@pytest.mark.parametrize("mistake", [("nowhere", "OUT"), ("SRC", "OUT", "--set", "pixels.raed=all"), ("SRC", "OUT", "--profile", "none.toml")])
+def test_a_mistyped_word_leaves_no_key_behind(tmp_path, command, mistake):
+    names = {"SRC": archive(tmp_path), "OUT": tmp_path / "out"}
+    done = vesalius(command, *(names.get(word, word) for word in mistake), "--key-file", tmp_path / "k", "--new-key")
+    assert (done.returncode, (tmp_path / "k").exists()) == (2, False)
+
+
+def test_a_release_that_is_not_there_cannot_be_checked(tmp_path):
+    assert vesalius("deidentify", "--key-file", tmp_path / "k", "--new-key").returncode == 0
+    done = vesalius("deidentify", "--check", tmp_path / "nowhere", "--key-file", tmp_path / "k")
+    assert done.returncode == 2
+    assert "is no folder" in done.stderr
 
 
 def test_a_source_without_a_study_is_told(tmp_path):

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import click
 
-from vesalius.cli.console import Steps, say
-
-SOME_APART = 3
+from vesalius.cli.archives import SOME_APART, begin, make_key
+from vesalius.cli.console import Steps
 
 
 @click.command()
@@ -46,21 +45,16 @@ def deidentify(
     DESTINATION/release may be given away; DESTINATION/private holds names and must not be. The source is only read. Given again, the command goes on where it
     was stopped. Exit code 3: something was set apart (private/set_apart.csv says what and why).
     """
-    from vesalius.formats.deidentify import Key
-
-    if new_key:
-        Key.create(key_file)
-        say(f"made the key {key_file}: keep it apart from the data")
     if check is not None:
         raise click.exceptions.Exit(_check(check, key_file, as_json=as_json))
+    if source is None and new_key:
+        make_key(key_file)
+        return
     if source is None or destination is None:
-        if new_key:
-            return
         raise click.UsageError("give SOURCE and DESTINATION")
-    from vesalius import config
-    from vesalius.pipeline.archive import Plan, deidentify_archive
+    from vesalius.pipeline.archive import deidentify_archive
 
-    plan = config.parse("", Plan, where="--set", overrides=settings) if profile is None else Plan.read(profile, overrides=settings)
+    plan = begin(source, key_file, new_key=new_key, profile=profile, settings=settings)
     with Steps(silent=as_json) as steps:
         summary = deidentify_archive(source, destination, key_file, plan, workers=workers, ray=ray, dry=dry_run, tell=steps.share)
     if as_json:

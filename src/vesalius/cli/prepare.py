@@ -11,9 +11,8 @@ from pathlib import Path
 
 import click
 
-from vesalius.cli.console import Steps, say
-
-SOME_APART = 3
+from vesalius.cli.archives import SOME_APART, begin
+from vesalius.cli.console import Steps
 
 
 @click.command()
@@ -47,16 +46,10 @@ def prepare(
 
     DESTINATION/release and DESTINATION/private are those of `vesalius deidentify`. Exit code 3: something was set apart.
     """
-    from vesalius import config
-    from vesalius.formats.deidentify import Key
     from vesalius.instruct.build.study import How
-    from vesalius.pipeline.archive import Plan
     from vesalius.pipeline.prepare import prepare as run
 
-    if new_key:
-        Key.create(key_file)
-        say(f"made the key {key_file}: keep it apart from the data")
-    plan = config.parse("", Plan, where="--set", overrides=settings) if profile is None else Plan.read(profile, overrides=settings)
+    plan = begin(source, key_file, new_key=new_key, profile=profile, settings=settings)
     with Steps(silent=as_json) as steps:
         made = run(source, destination, key_file, plan, how=How(seed=seed, wordings=wordings), hold=hold, workers=workers, licence=licence, tell=steps.share)
     if as_json:

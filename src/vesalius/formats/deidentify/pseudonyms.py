@@ -37,7 +37,7 @@ class Key:
 
     def __init__(self, secret: bytes) -> None:
         if not isinstance(secret, bytes) or len(secret) != _SECRET_BYTES:
-            raise UserError("a pseudonym key has another length than 32 bytes", remedy="make one with Key.create")
+            raise UserError("a pseudonym key has another length than 32 bytes", remedy="make one with --new-key (Key.create)")
         self._secret = secret
         self.id = hashlib.sha256(b"vesalius key id\0" + secret).hexdigest()[:12]
 
@@ -80,10 +80,12 @@ class Key:
                     raise UserError(f"{path}: others than its owner have access to this key", remedy=f"run chmod 600 {path}, and make a new key if it leaked")
                 text = stream.read(4096).decode("ascii", "replace")
         except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror})", remedy="give the path of a key file, or make one with Key.create") from None
+            raise UserError(
+                f"{path}: cannot be read ({error.strerror})", remedy="give the path of a key file, or make one with --new-key (Key.create)"
+            ) from None
         head, _, digits = text.strip().partition(" ")
         if head != _HEADER or len(digits) != 2 * _SECRET_BYTES or not set(digits) <= set("0123456789abcdef"):
-            raise UserError(f"{path}: is not a key file", remedy="make one with Key.create")
+            raise UserError(f"{path}: is not a key file", remedy="make one with --new-key (Key.create)")
         return cls(bytes.fromhex(digits))
 
     def digest(self, purpose: str, value: bytes) -> bytes:

@@ -5,5 +5,6 @@ In: a source folder or archive, a destination, a key, a `Plan`. Out: `release/` 
 
 from vesalius.pipeline.archive.plan import Pixels, Plan, Text
 from vesalius.pipeline.archive.run import Summary, deidentify_archive
+from vesalius.pipeline.archive.sources import require
 
-__all__ = ["Pixels", "Plan", "Summary", "Text", "deidentify_archive"]
+__all__ = ["Pixels", "Plan", "Summary", "Text", "deidentify_archive", "require"]

@@ -44,6 +44,12 @@ class Entry:
     reason: str = ""
 
 
+def require(source: Path) -> None:
+    """Raises: UserError: no such source."""
+    if not source.exists():
+        raise UserError(f"{source}: does not exist", remedy="give a folder, a DICOM file or an archive")
+
+
 def entries(source: Path, unpacked: Path) -> Iterator[Entry]:
     """Every file, in the order of names.
 
@@ -53,8 +59,7 @@ def entries(source: Path, unpacked: Path) -> Iterator[Entry]:
     Raises:
         UserError: no such source, or one that cannot be listed.
     """
-    if not source.exists():
-        raise UserError(f"{source}: does not exist", remedy="give a folder, a DICOM file or an archive")
+    require(source)
     for count, path in enumerate([source] if not source.is_dir() else _walk(source)):
         name = str(path.relative_to(source)) if path != source else path.name
         yield from _one(path, name, unpacked / f"{count:06d}")

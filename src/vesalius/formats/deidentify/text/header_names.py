@@ -30,7 +30,7 @@ _BETWEEN = re.compile(r"[\s^,;&/\\|_*+?()\[\]{}<>:!#$%\"@~`=]+")
 _INITIAL = re.compile(r" [A-Z](?:\.|(?=[ \t]*(?:[,;()|\n]|  |$)))(?![A-Za-z])")
 _TITLES = frozenset(["dr", "mr", "mrs", "ms", "miss", "prof", "md", "phd", "jr", "sr", "ii", "iii", "iv", "do", "rn"])
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa", "æ": "ae"})
-_NUMBER = re.compile(r"(?=[^\d]*\d)[\w./-]{4,64}")
+_NUMBER = re.compile(r"[\w./-]{4,64}")
 
 
 class HeaderNames:
@@ -61,7 +61,7 @@ class HeaderNames:
     def _add(self, name: str) -> None:
         words = [word for word in _BETWEEN.split(name) if not any(sign.isdigit() for sign in word)]
         if any(sign.isdigit() for sign in name):
-            self._numbers.update(match.strip("./-") for match in _NUMBER.findall(plain(name)))
+            self._numbers.update(word.strip("./-") for word in _NUMBER.findall(plain(name)) if any(sign.isdigit() for sign in word))
             if "^" not in name and sum(len(word) > 1 for word in words) < 2:  # a number with its kind, `MRN 1234`
                 return
         parts: list[str] = []

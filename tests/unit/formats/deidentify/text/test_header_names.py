@@ -104,6 +104,11 @@ def test_empty_and_odd_names_are_taken() -> None:
     assert TextCleaner(KEY, names=["", "^^^", "=", "...", "Dr^^", "\x00"]).clean("Clear lungs.").text == "Clear lungs."
 
 
+def test_the_kind_of_a_number_is_no_part_of_it():
+    assert TextCleaner(KEY, names=["FILM 77201"], shift_days=-1).clean("The film is rotated. 77201").text.startswith("The film is rotated. ")
+    assert "77201" not in TextCleaner(KEY, names=["FILM 77201"], shift_days=-1).clean("The film is rotated. 77201").text
+
+
 @given(st.text(alphabet="aDEf*+?()[]{}\\|^$.-'\"#!~@=<>:;,&%_ 1éß中İı\u0301\u200b\u00ad\x01", max_size=14))
 @settings(max_examples=200, deadline=None)
 def test_any_name_can_be_looked_for(name: str) -> None:
