@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _TECHNICAL = frozenset({Kind.UID, Kind.DATE})
 _NO_DAYS = (datetime.date(1900, 1, 1), datetime.date(1, 1, 1))  # written in place of a date by us and others: an archive may have been cleaned before
 _SHORTEST_IN_BYTES = 6
+_RLE = "1.2.840.10008.1.2.5"
 _UID = 24  # digits and dots of a new UID at least; identifiers are shorter
 _SHORTEST_ID, _SHORTEST_TEXT, _LONGEST_WINDOW = 4, 6, 5
 
@@ -194,12 +195,16 @@ class _Hunt:
 
 
 def _values_of_pixels(place: Place) -> tuple[int, int]:
-    """From where to where the values of uncompressed pixels stand in the bytes, without what stands behind them; (0, 0) where they cannot be told."""
+    """From where to where the values of pixels stand in the bytes: uncompressed, without what stands behind them, or as RLE; (0, 0): cannot be told."""
     dataset, raw = place.dataset, place.raw or b""
     meta = getattr(dataset, "file_meta", None)
-    if dataset is None or meta is None or getattr(meta.get("TransferSyntaxUID"), "is_encapsulated", True):
+    if dataset is None or meta is None:
         return 0, 0
-    pixels = dataset.get("PixelData")
+    pixels, syntax = dataset.get("PixelData"), meta.get("TransferSyntaxUID")
+    if syntax == _RLE and isinstance(pixels, bytes) and (start := raw.find(pixels)) >= 0:
+        return start, start + len(pixels)
+    if getattr(syntax, "is_encapsulated", True):
+        return 0, 0
     sizes = [header.number(dataset, name) for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")]
     if not isinstance(pixels, bytes) or not pixels or None in sizes:
         return 0, 0

@@ -191,6 +191,19 @@ def test_what_only_the_values_of_pixels_spell_is_a_chance(place, sure):
     assert [hit.sure for hit in verify(secrets, [Place("a", written, raw=stream.getvalue())]).hits if "bytes" in hit.found_at] == sure
 
 
+def test_values_of_pixels_stand_in_rle_too():
+    dataset = study()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.RLELossless
+    dataset.add_new("PixelData", "OB", pydicom.encaps.encapsulate([b"\x0786854059" * 3]))
+    dataset["PixelData"].is_undefined_length = True
+    stream = io.BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    secrets = Secrets()
+    secrets.add(Kind.IDENTIFIER, ["86854059"], "(0010,0020)")
+    place = Place("a", pydicom.dcmread(io.BytesIO(stream.getvalue())), raw=stream.getvalue())
+    assert [hit.sure for hit in verify(secrets, [place]).hits if "bytes" in hit.found_at] == [False]
+
+
 @pytest.mark.parametrize(("date", "hits"), [("19000101", 0), ("19000102", 1)])
 def test_what_others_wrote_in_place_of_a_date_is_no_secret(date, hits):
     source = study()
